@@ -1,0 +1,43 @@
+PYTHON ?= python3
+SANDBOX = .venv/bin/python -m sandbox
+STACK ?= dev
+IN_STACK = $(SANDBOX) exec -- sh -c 'pulumi stack select --create $(STACK) >/dev/null && exec "$$@"' sh
+
+.PHONY: help up preview destroy shell outputs test check clean
+
+help: ## show what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+up: .venv/ready ## register Identity Manager in the sandbox's tenant and print the outputs
+	@$(IN_STACK) pulumi up --yes --stack $(STACK)
+	@printf '\nShow the secrets:  make outputs\nSee the plan:      edit Pulumi.$(STACK).yaml, then make preview\nWork in it:        make shell   (then: pulumi stack, pulumi up, ...)\nTake it all away:  make destroy\n'
+
+preview: .venv/ready ## show what `make up` would change
+	@$(IN_STACK) pulumi preview --diff --stack $(STACK)
+
+outputs: .venv/ready ## print the outputs, secrets in plain text
+	@$(IN_STACK) pulumi stack output --json --show-secrets --stack $(STACK)
+
+destroy: .venv/ready ## remove all that `make up` made
+	@$(IN_STACK) pulumi destroy --yes --stack $(STACK)
+
+shell: .venv/ready ## a shell in which plain `pulumi` works on the sandbox
+	@$(IN_STACK) $${SHELL:-sh}
+
+test: check ## check the code and run all tests
+	.venv/bin/python -m pytest -n 2
+
+check: .venv/ready
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy .
+
+clean: ## remove the sandbox and the virtual environment
+	rm -rf .sandbox .venv
+
+.venv/ready: requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s: make PYTHON=python3.12 ..." % sys.version.split()[0])'
+	@echo "Installing the Python packages into .venv ..."
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

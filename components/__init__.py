@@ -1,0 +1,20 @@
+"""Component resources that register applications in Microsoft Entra ID.
+
+They read neither configuration nor environment nor the clock: the same inputs always declare the same resources.
+"""
+
+from components.entra_application import ClientSecretArgs, EntraApplication, EntraApplicationArgs
+from components.identity_manager_registration import (
+    IdentityManagerRegistration,
+    IdentityManagerRegistrationArgs,
+    default_connections,
+)
+
+__all__ = [
+    "ClientSecretArgs",
+    "EntraApplication",
+    "EntraApplicationArgs",
+    "IdentityManagerRegistration",
+    "IdentityManagerRegistrationArgs",
+    "default_connections",
+]
