@@ -22,8 +22,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from components import default_connections
-
 NAMESPACE = "identity-manager"
 
 GRAPH_BY_ENVIRONMENT: Mapping[str, str] = {
@@ -220,7 +218,12 @@ class StackSettings(BaseSettings):
     """The settings of one stack, as its `Pulumi.<stack>.yaml` gives them in the namespace `identity-manager`."""
 
     model_config = SettingsConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=False,
+        arbitrary_types_allowed=True,
     )
 
     organization: Annotated[str, AfterValidator(_organization)] = Field(
@@ -234,8 +237,9 @@ class StackSettings(BaseSettings):
     connections: Annotated[
         list[Annotated[str, AfterValidator(_connection)]], AfterValidator(_one_or_more), AfterValidator(_each_once)
     ] = Field(
-        default_factory=lambda known: default_connections(fulfillment=known.get("fulfillment", False)),
-        description="Identifiers of the agent's connections, each with its own client secret.",
+        default_factory=list,
+        description="Identifiers of the agent's connections, each with its own client secret; by default the one that "
+        "the product's documentation uses.",
         examples=["MicrosoftEntraIDExport"],
     )
     secrets: Annotated[

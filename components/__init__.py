@@ -7,7 +7,6 @@ from components.entra_application import ClientSecretArgs, EntraApplication, Ent
 from components.identity_manager_registration import (
     IdentityManagerRegistration,
     IdentityManagerRegistrationArgs,
-    default_connections,
 )
 
 __all__ = [
@@ -16,5 +15,4 @@ __all__ = [
     "EntraApplicationArgs",
     "IdentityManagerRegistration",
     "IdentityManagerRegistrationArgs",
-    "default_connections",
 ]

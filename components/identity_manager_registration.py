@@ -14,6 +14,7 @@ import pulumi_azuread as azuread
 
 from components.entra_application import ClientSecretArgs, EntraApplication, EntraApplicationArgs
 
+# The identifiers that the product's documentation uses.
 EXPORT_CONNECTION = "MicrosoftEntraIDExport"
 EXPORT_FULFILLMENT_CONNECTION = "MicrosoftEntraIDExportFulfillment"
 
@@ -79,7 +80,7 @@ class IdentityManagerRegistration(pulumi.ComponentResource):
     ) -> None:
         super().__init__("identity-manager:index:IdentityManagerRegistration", name, {}, opts)
         fulfillment = args.get("fulfillment", False)
-        connections = args.get("connections") or default_connections(fulfillment=fulfillment)
+        connections = args.get("connections") or [EXPORT_FULFILLMENT_CONNECTION if fulfillment else EXPORT_CONNECTION]
         newest = max(args["secrets"])
         additional = args.get("additional_permissions", {})
         directory_permission = "Directory.ReadWrite.All" if fulfillment else "Directory.Read.All"
@@ -153,15 +154,6 @@ class IdentityManagerRegistration(pulumi.ComponentResource):
                 "agentEnvironment": self.agent_environment,
             }
         )
-
-
-def default_connections(*, fulfillment: bool) -> list[str]:
-    """The connection identifiers that the product's documentation uses.
-
-    Args:
-        fulfillment: Whether the connection also writes.
-    """
-    return [EXPORT_FULFILLMENT_CONNECTION if fulfillment else EXPORT_CONNECTION]
 
 
 def _secret_name(connection: str, date: str) -> str:

@@ -27,7 +27,7 @@ _FOREIGN = re.compile(r"(ARM|AZURE)_|PULUMI_(ACCESS|BACKEND|CONFIG|HOME|STACK)")
 """Variables that would lead the engine or the plugin to another tenant, account or state."""
 
 
-PASSPHRASE = "passphrase"
+PASSPHRASE_FILE = "passphrase"  # noqa: S105 - a file name
 _OF_THE_SANDBOX = re.compile(r"^ +identity-manager:sandbox: true$", re.MULTILINE)
 _SALT = re.compile(r"^encryptionsalt: .*\n?", re.MULTILINE)
 
@@ -151,7 +151,7 @@ def _environment(
         "ARM_USE_CLI": "false",
         "PATH": os.pathsep.join(folders),
         "PULUMI_BACKEND_URL": state.as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE_FILE": str(home / PASSPHRASE),
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(home / PASSPHRASE_FILE),
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
         "PULUMI_HOME": str(home / "pulumi"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -168,7 +168,7 @@ def _environment(
 
 
 def _make_passphrase(home: Path) -> None:
-    file = home / PASSPHRASE
+    file = home / PASSPHRASE_FILE
     if not file.exists():
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as fresh:
             fresh.write(secrets.token_urlsafe(32))

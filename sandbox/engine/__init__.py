@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ENGINE_VERSION = "3.274.1"
@@ -29,6 +30,25 @@ SECONDS_BETWEEN_REPORTS = 15
 
 _HERE = Path(__file__).resolve().parent
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
+
+
+@dataclass(frozen=True)
+class _GoCommand:
+    """A command to build: the folder of its go.mod, its package, and the version it says of itself."""
+
+    name: str
+    module: Path
+    package: str
+    version: str
+
+
+_CLI = _GoCommand("pulumi", _HERE / "cli", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", ENGINE_VERSION)
+_LANGUAGE_HOST = _GoCommand(
+    "pulumi-language-python",
+    _HERE / "language_host",
+    f"{_SDK}/python/cmd/pulumi-language-python",
+    LANGUAGE_HOST_VERSION,
+)
 
 
 class EngineError(Exception):
@@ -103,23 +123,9 @@ def _build(folder: Path, cache: Path, environment: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
         built = Path(building) / "engine"
         built.mkdir()
-        _go_build(
-            go,
-            _HERE / "cli",
-            "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-            built / "pulumi",
-            ENGINE_VERSION,
-            environment,
-        )
-        _go_build(
-            go,
-            _HERE / "language_host",
-            f"{_SDK}/python/cmd/pulumi-language-python",
-            built / "pulumi-language-python",
-            LANGUAGE_HOST_VERSION,
-            environment,
-        )
-        sdk = _run([go, "list", "-m", "-f", "{{.Dir}}", _SDK], _HERE / "cli", environment).strip()
+        for command in (_CLI, _LANGUAGE_HOST):
+            _go_build(go, command, built / command.name, environment)
+        sdk = _run([go, "list", "-m", "-f", "{{.Dir}}", _SDK], _CLI.module, environment).strip()
         executor = built / "sdk-pulumi-language-python-exec"
         shutil.copyfile(Path(sdk) / "python" / "cmd" / "pulumi-language-python-exec", executor)
         executor.chmod(0o755)
@@ -145,22 +151,22 @@ def _go_version(go: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", said)[:2])
 
 
-def _go_build(go: str, module: Path, package: str, target: Path, version: str, environment: Mapping[str, str]) -> None:
+def _go_build(go: str, command: _GoCommand, target: Path, environment: Mapping[str, str]) -> None:
     """Build one command, saying every few seconds how far it is."""
-    environment = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
-    total = len(_run([go, "list", "-deps", package], module, environment).splitlines())
-    flags = f"-s -w -X {_SDK}/go/common/version.Version=v{version}"
-    command = [go, "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(target), package]
+    environment = {**environment, "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+    total = len(_run([go, "list", "-deps", command.package], command.module, environment).splitlines())
+    flags = f"-s -w -X {_SDK}/go/common/version.Version=v{command.version}"
+    build = [go, "build", "-v", "-buildvcs=false", "-ldflags", flags, "-o", str(target), command.package]
     last_lines: list[str] = []
     done, reported = 0, time.monotonic()
-    with subprocess.Popen(command, cwd=module, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(build, cwd=command.module, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None  # noqa: S101 - a pipe was asked for
         for line in process.stderr:
             last_lines = [*last_lines[-9:], line]
             done += 1
             if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
                 reported = time.monotonic()
-                say(f"  {target.name}: {done} of {total} packages")
+                say(f"  {command.name}: {done} of {total} packages")
     if process.returncode != 0:
         raise EngineError(_cannot_build("".join(last_lines)))
 
