@@ -50,7 +50,7 @@ def permissions_granted(recorder: Recorder) -> list[object]:
 @pytest.mark.parametrize(
     ("fulfillment", "permission"), [(False, "Directory.Read.All"), (True, "Directory.ReadWrite.All")]
 )
-def test_exactly_one_directory_permission_is_declared_and_consented(fulfillment: bool, permission: str):
+def test_exactly_one_directory_permission_is_declared_and_consented(fulfillment: bool, permission: str) -> None:
     recorder = Recorder()
     outputs = register(recorder, fulfillment=fulfillment)
     assert permissions_declared(recorder) == [ROLE_IDS[permission]]
@@ -58,13 +58,13 @@ def test_exactly_one_directory_permission_is_declared_and_consented(fulfillment:
     assert outputs["granted_permissions"].value == [permission]
 
 
-def test_the_connection_is_the_documented_one_unless_another_is_named():
+def test_the_connection_is_the_documented_one_unless_another_is_named() -> None:
     for fulfillment, connection in ((False, "MicrosoftEntraIDExport"), (True, "MicrosoftEntraIDExportFulfillment")):
         settings = register(Recorder(), fulfillment=fulfillment)["agent_settings"].value
         assert list(cast("dict[str, dict[str, str]]", settings)["Connections"]) == [connection]
 
 
-def test_the_application_is_what_the_guide_asks_for():
+def test_the_application_is_what_the_guide_asks_for() -> None:
     recorder = Recorder()
     register(recorder)
     [application] = recorder.of_type("Application")
@@ -79,14 +79,14 @@ def test_the_application_is_what_the_guide_asks_for():
     }
 
 
-def test_owners_are_on_application_and_service_principal():
+def test_owners_are_on_application_and_service_principal() -> None:
     recorder = Recorder()
     register(recorder, owners=["ada", "deployer"])
     for kind in ("Application", "ServicePrincipal"):
         assert [one.inputs["owners"] for one in recorder.of_type(kind)] == [["ada", "deployer"]]
 
 
-def test_each_connection_has_a_secret_of_its_own_and_the_newest_is_handed_out():
+def test_each_connection_has_a_secret_of_its_own_and_the_newest_is_handed_out() -> None:
     recorder = Recorder()
     outputs = register(recorder, connections=["Export", "Fulfillment"])
     assert len(recorder.of_type("ApplicationPassword")) == 6
@@ -108,7 +108,7 @@ def test_each_connection_has_a_secret_of_its_own_and_the_newest_is_handed_out():
     assert len(environment) == 8
 
 
-def test_a_response_uri_is_registered_and_handed_to_the_agent():
+def test_a_response_uri_is_registered_and_handed_to_the_agent() -> None:
     recorder = Recorder()
     outputs = register(recorder, response_uri="https://agent.contoso.example")
     [application] = recorder.of_type("Application")
@@ -117,7 +117,7 @@ def test_a_response_uri_is_registered_and_handed_to_the_agent():
     assert settings["Connections"]["MicrosoftEntraIDExport"]["ResponseUri"] == "https://agent.contoso.example"
 
 
-def test_what_holds_a_secret_is_a_secret_and_nothing_else_is():
+def test_what_holds_a_secret_is_a_secret_and_nothing_else_is() -> None:
     outputs = register(Recorder())
     assert {name for name, resolved in outputs.items() if resolved.secret} == {
         "client_secret",
@@ -126,7 +126,7 @@ def test_what_holds_a_secret_is_a_secret_and_nothing_else_is():
     }
 
 
-def test_a_preview_with_nothing_known_declares_all_and_invents_nothing():
+def test_a_preview_with_nothing_known_declares_all_and_invents_nothing() -> None:
     recorder = Recorder(unknown=True)
     outputs = register(recorder, preview=True)
     assert len(recorder.of_type("ApplicationPassword")) == 3
@@ -136,7 +136,7 @@ def test_a_preview_with_nothing_known_declares_all_and_invents_nothing():
     assert all(outputs[name].secret for name in ("client_secret", "agent_settings", "agent_environment"))
 
 
-def test_permissions_of_other_apis_are_granted_on_their_own_service_principal():
+def test_permissions_of_other_apis_are_granted_on_their_own_service_principal() -> None:
     recorder = Recorder()
     outputs = register(
         recorder,
@@ -150,7 +150,7 @@ def test_permissions_of_other_apis_are_granted_on_their_own_service_principal():
     assert "Office365Management/ActivityFeed.Read" in cast("list[str]", outputs["granted_permissions"].value)
 
 
-def test_the_order_of_permissions_in_the_settings_changes_nothing():
+def test_the_order_of_permissions_in_the_settings_changes_nothing() -> None:
     declared = []
     for names in (["User.ReadWrite.All", "AuditLog.Read.All"], ["AuditLog.Read.All", "User.ReadWrite.All"]):
         recorder = Recorder()
@@ -159,7 +159,7 @@ def test_the_order_of_permissions_in_the_settings_changes_nothing():
     assert declared[0] == declared[1]
 
 
-def test_unknown_permissions_and_apis_stop_the_program_with_the_nearest_names():
+def test_unknown_permissions_and_apis_stop_the_program_with_the_nearest_names() -> None:
     recorder = Recorder()
     with pytest.raises(pulumi.RunError) as refused:
         register(
@@ -175,7 +175,7 @@ def test_unknown_permissions_and_apis_stop_the_program_with_the_nearest_names():
     assert not recorder.of_type("Application")
 
 
-def test_many_registrations_look_an_api_up_once():
+def test_many_registrations_look_an_api_up_once() -> None:
     recorder = Recorder()
 
     def program() -> None:
@@ -187,7 +187,7 @@ def test_many_registrations_look_an_api_up_once():
     assert recorder.called.count("azuread:index/getServicePrincipal:getServicePrincipal") == 1
 
 
-def test_children_stand_below_their_component():
+def test_children_stand_below_their_component() -> None:
     def program() -> Mapping[str, pulumi.Output[object]]:
         registration = IdentityManagerRegistration("im", BASE)
         [application] = [child for child in registration._childResources if isinstance(child, EntraApplication)]
@@ -213,7 +213,7 @@ def test_children_stand_below_their_component():
 @pytest.mark.parametrize("component", [EntraApplication, IdentityManagerRegistration])
 def test_components_register_all_their_outputs(
     component: type[pulumi.ComponentResource], monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     registered: dict[str, set[str]] = {}
 
     def register_outputs(self: pulumi.ComponentResource, outputs: Mapping[str, object]) -> None:

@@ -110,7 +110,7 @@ REFUSED: list[tuple[dict[str, object], str, str]] = [
 @pytest.mark.parametrize(("changes", "says", "mends"), REFUSED, ids=lambda value: str(value)[:40])
 def test_bad_settings_are_refused_with_the_command_that_mends_them_and_reach_no_tenant(
     changes: dict[str, object], says: str, mends: str
-):
+) -> None:
     recorder = Recorder()
     with pytest.raises(RefusedSettings) as refused:
         run(lambda: runpy.run_path(str(PROGRAM)) and None, recorder, config=config(**changes))
@@ -123,13 +123,13 @@ def test_bad_settings_are_refused_with_the_command_that_mends_them_and_reach_no_
     assert [one.type for one in recorder.registered if not one.type.startswith("pulumi:")] == []
 
 
-def test_all_refusals_come_at_once():
+def test_all_refusals_come_at_once() -> None:
     with pytest.raises(RefusedSettings) as refused:
         load(organization="", secrets=["soon"], fulfillment="maybe", surprise="1")
     assert str(refused.value).startswith("4 settings are refused")
 
 
-def test_the_defaults_are_the_documented_ones():
+def test_the_defaults_are_the_documented_ones() -> None:
     settings = load()
     assert settings.fulfillment is False
     assert settings.owners == []
@@ -138,21 +138,21 @@ def test_the_defaults_are_the_documented_ones():
     assert settings.protect is True
 
 
-def test_dates_need_no_order():
+def test_dates_need_no_order() -> None:
     assert load(secrets=["2028-01-01", "2027-11-24"]).secrets == ["2028-01-01", "2027-11-24"]
 
 
-def test_owners_are_the_deployer_and_the_people_in_a_lasting_order():
+def test_owners_are_the_deployer_and_the_people_in_a_lasting_order() -> None:
     other = "AAAAAAAA-AAAA-4AAA-8AAA-AAAAAAAAAAAA"
     assert load(owners=[other, ADA]).all_owners == [ADA, other.lower()]
 
 
-def test_a_secret_note_stays_a_secret():
+def test_a_secret_note_stays_a_secret() -> None:
     settings = load(notes="internal", secret_keys=("identity-manager:notes",))
     assert isinstance(settings.notes, pulumi.Output)
 
 
-def test_a_secret_where_plain_text_is_shown_is_refused_without_its_value():
+def test_a_secret_where_plain_text_is_shown_is_refused_without_its_value() -> None:
     with pytest.raises(RefusedSettings) as refused:
         load(organization="Contoso Secret Labs", secret_keys=("identity-manager:organization",))
     assert "set it without --secret" in str(refused.value)
@@ -162,7 +162,7 @@ def test_a_secret_where_plain_text_is_shown_is_refused_without_its_value():
 @pytest.mark.parametrize(
     ("environment", "graph"), [("usgovernment", "graph.microsoft.us"), ("china", "microsoftgraph.chinacloudapi.cn")]
 )
-def test_the_graph_address_is_that_of_the_tenants_cloud(environment: str, graph: str):
+def test_the_graph_address_is_that_of_the_tenants_cloud(environment: str, graph: str) -> None:
     found: list[str] = []
     run(
         lambda: found.append(StackSettings.load().graph_api_base),
@@ -172,7 +172,7 @@ def test_the_graph_address_is_that_of_the_tenants_cloud(environment: str, graph:
     assert found == [f"https://{graph}/v1.0/"]
 
 
-def test_a_stack_of_the_sandbox_stops_outside_of_it(monkeypatch: pytest.MonkeyPatch):
+def test_a_stack_of_the_sandbox_stops_outside_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ARM_METADATA_HOSTNAME", raising=False)
     with pytest.raises(RefusedSettings, match="make up"):
         load(sandbox=True)
@@ -180,7 +180,7 @@ def test_a_stack_of_the_sandbox_stops_outside_of_it(monkeypatch: pytest.MonkeyPa
     assert load(sandbox=True).sandbox
 
 
-def test_a_missing_deployer_is_warned_of(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_deployer_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     warned: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", warned.append)
     run(lambda: runpy.run_path(str(PROGRAM)) and None, Recorder(), config=config(deployer=None))
