@@ -375,10 +375,22 @@ _ROLE_ASSIGNMENT = (
     _text("condition", writable=False, listed=False),
 )
 
-_LISTED_OF_USER = (
-    "businessPhones displayName givenName id jobTitle mail mobilePhone officeLocation preferredLanguage surname"
-    " userPrincipalName accountEnabled mailNickname userType"
-).split()
+_LISTED_OF_USER = [
+    "businessPhones",
+    "displayName",
+    "givenName",
+    "id",
+    "jobTitle",
+    "mail",
+    "mobilePhone",
+    "officeLocation",
+    "preferredLanguage",
+    "surname",
+    "userPrincipalName",
+    "accountEnabled",
+    "mailNickname",
+    "userType",
+]
 _USER = tuple(
     Property(**{**one.__dict__, "listed": one.name in _LISTED_OF_USER})
     for one in _fixed(
@@ -387,22 +399,57 @@ _USER = tuple(
         _flag("accountEnabled", True),
         *(
             _text(name)
-            for name in (
-                "ageGroup city companyName consentProvidedForMinor country creationType department displayName employeeId"
-                " employeeType externalUserState faxNumber givenName jobTitle legalAgeGroupClassification mail"
-                " mailNickname mobilePhone officeLocation onPremisesDistinguishedName onPremisesDomainName"
-                " onPremisesImmutableId onPremisesSamAccountName onPremisesSecurityIdentifier"
-                " onPremisesUserPrincipalName passwordPolicies postalCode preferredDataLocation preferredLanguage"
-                " securityIdentifier state streetAddress surname usageLocation userPrincipalName userType"
-            ).split()
+            for name in [
+                "ageGroup",
+                "city",
+                "companyName",
+                "consentProvidedForMinor",
+                "country",
+                "creationType",
+                "department",
+                "displayName",
+                "employeeId",
+                "employeeType",
+                "externalUserState",
+                "faxNumber",
+                "givenName",
+                "jobTitle",
+                "legalAgeGroupClassification",
+                "mail",
+                "mailNickname",
+                "mobilePhone",
+                "officeLocation",
+                "onPremisesDistinguishedName",
+                "onPremisesDomainName",
+                "onPremisesImmutableId",
+                "onPremisesSamAccountName",
+                "onPremisesSecurityIdentifier",
+                "onPremisesUserPrincipalName",
+                "passwordPolicies",
+                "postalCode",
+                "preferredDataLocation",
+                "preferredLanguage",
+                "securityIdentifier",
+                "state",
+                "streetAddress",
+                "surname",
+                "usageLocation",
+                "userPrincipalName",
+                "userType",
+            ]
         ),
         *(
             _time(name)
-            for name in (
-                "createdDateTime employeeHireDate employeeLeaveDateTime externalUserStateChangeDateTime"
-                " lastPasswordChangeDateTime onPremisesLastSyncDateTime refreshTokensValidFromDateTime"
-                " signInSessionsValidFromDateTime"
-            ).split()
+            for name in [
+                "createdDateTime",
+                "employeeHireDate",
+                "employeeLeaveDateTime",
+                "externalUserStateChangeDateTime",
+                "lastPasswordChangeDateTime",
+                "onPremisesLastSyncDateTime",
+                "refreshTokensValidFromDateTime",
+                "signInSessionsValidFromDateTime",
+            ]
         ),
         _flag("onPremisesSyncEnabled"),
         _flag("showInAddressList"),
@@ -450,7 +497,16 @@ _ORGANIZATION = _fixed(
     _time("createdDateTime"),
     *(
         _text(name)
-        for name in "city country countryLetterCode displayName postalCode preferredLanguage state street".split()
+        for name in [
+            "city",
+            "country",
+            "countryLetterCode",
+            "displayName",
+            "postalCode",
+            "preferredLanguage",
+            "state",
+            "street",
+        ]
     ),
     _text("tenantType", default="AAD"),
     _flag("onPremisesSyncEnabled"),
@@ -599,7 +655,7 @@ def _string(one: Property, value: object, label: str) -> object:
         raise invalid_value(one.name, label)
     if one.longest and len(value) > one.longest:
         raise invalid_value(one.name, label)
-    if any(ord(letter) < ord(" ") and letter not in "\t\r\n" or "\ud800" <= letter <= "\udfff" for letter in value):
+    if any((ord(letter) < ord(" ") and letter not in "\t\r\n") or "\ud800" <= letter <= "\udfff" for letter in value):
         raise invalid_value(one.name, label)
     return value
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sandbox.tenant.directory import Answer, Caller, Context, Directory
+from sandbox.tenant.directory import Answer, Context, Directory
 from sandbox.tenant.documents import Document
 from sandbox.tenant.errors import GraphError, bad_request, denied, malformed
 from sandbox.tenant.odata import read

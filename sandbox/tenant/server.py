@@ -84,7 +84,7 @@ async def _serve(home: Path, *, stop_when_unused: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     tasks = [
-        asyncio.create_task(server._serve(sockets=[one]))  # noqa: SLF001 - serve() would take the signals over
+        asyncio.create_task(server._serve(sockets=[one]))
         for server, one in zip(servers, (listening, controlling), strict=True)
     ]
     while not all(server.started for server in servers):
