@@ -61,15 +61,19 @@ def control(tenant: Tenant, key: str) -> Starlette:
                 return JSONResponse({"error": "the control key is missing or wrong"}, 401)
             try:
                 body = await request.json() if await request.body() else {}
-                if not isinstance(body, dict):
-                    raise ControlError("the body is not an object")
-                return JSONResponse(command(tenant, body, str(request.path_params.get("name", ""))))
+                return JSONResponse(command(tenant, _object(body), str(request.path_params.get("name", ""))))
             except (ControlError, ValueError, TypeError) as error:
                 return JSONResponse({"error": str(error)}, 400)
 
         return Route(path, endpoint, methods=[method])
 
     return Starlette(routes=[route(*command) for command in commands])
+
+
+def _object(body: object) -> Document:
+    if not isinstance(body, dict):
+        raise ControlError("the body is not an object")
+    return body
 
 
 def _list_faults(tenant: Tenant, body: Document, name: str) -> object:

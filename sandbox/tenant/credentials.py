@@ -78,7 +78,8 @@ def add_password(context: Context, kind: str, key: str) -> Answer:
     unknown = [name for name in context.body if name != "passwordCredential" and "@" not in name]
     if unknown:
         raise malformed(
-            f"The parameter '{unknown[0]}' in the request payload is not a valid parameter for the operation 'addPassword'."
+            f"The parameter '{unknown[0]}' in the request payload is not a valid parameter for the operation "
+            "'addPassword'."
         )
     given = context.body.get("passwordCredential")
     if given is not None and not isinstance(given, dict):

@@ -200,7 +200,7 @@ def list_answer(
 
 
 def _taken(rows: Iterator[tuple[int, Document]], limit: int) -> tuple[list[tuple[int, Document]], bool]:
-    page = []
+    page: list[tuple[int, Document]] = []
     for row in rows:
         if len(page) == limit:
             return page, True

@@ -635,7 +635,8 @@ def _complex(fields: tuple[Property, ...], value: Document, label: str, path: st
         one = known.get(name)
         if one is None:
             raise malformed(
-                f"The property '{name}' does not exist on type '{path or label}'. Make sure to only use property names that are "
+                f"The property '{name}' does not exist on type '{path or label}'. Make sure to only use property "
+                "names that are "
                 "defined by the type."
             )
         if not one.writable:

@@ -218,7 +218,8 @@ def _body(call: Call, *, required: bool) -> Document:
             raise malformed("Empty Payload. JSON content expected.")
         return {}
     unreadable = malformed(
-        "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."
+        "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON "
+        "format."
     )
     if "json" not in call.headers.get("content-type", "").lower():
         raise unreadable

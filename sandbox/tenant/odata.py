@@ -143,7 +143,8 @@ class Query:
             return None
         if not self.eventual:
             raise unsupported(
-                "Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: eventual'"
+                "Request with $search query parameter only works through MSGraph with a special request header: "
+                "'ConsistencyLevel: eventual'"
             )
         clauses = re.findall(r'"(displayName|description|mail|userPrincipalName):([^"]+)"', text)
         if not clauses or re.sub(r'"[^"]*"|AND|\s', "", text):
@@ -281,7 +282,8 @@ class _Parser:
         one, value_of = self._path(self._entity.properties, lambda body: body)
         if one.many or one.edm != "String":
             raise malformed(
-                f"Invalid filter clause: No function signature for the function with name '{name}' matches the specified arguments."
+                f"Invalid filter clause: No function signature for the function with name '{name}' matches the "
+                "specified arguments."
             )
         self._need(",")
         wanted = str(self._literal(one)).lower()
@@ -297,7 +299,8 @@ class _Parser:
         one = properties.get(name)
         if kind != "word" or one is None:
             raise malformed(
-                f"Invalid filter clause: Could not find a property named '{name}' on type 'microsoft.graph.{self._entity.type}'."
+                f"Invalid filter clause: Could not find a property named '{name}' on type "
+                f"'microsoft.graph.{self._entity.type}'."
             )
         value_of = _property_of(start, name)
         while one.fields and not one.many:

@@ -64,7 +64,8 @@ def get_by_ids(context: Context) -> Answer:
     unknown = [name for name in context.body if name not in ("ids", "types") and "@" not in name]
     if unknown:
         raise malformed(
-            f"The parameter '{unknown[0]}' in the request payload is not a valid parameter for the operation 'getByIds'."
+            f"The parameter '{unknown[0]}' in the request payload is not a valid parameter for the operation "
+            "'getByIds'."
         )
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids) or not ids:
         raise bad_request("The parameter 'ids' must be a collection of ids.")

@@ -38,9 +38,9 @@ class _Protocol(H11Protocol):
 
         async def with_cut(scope: Scope, receive: Receive, send: Send) -> None:
             scope[CUT] = transport.abort
-            await inner(scope, receive, send)  # type: ignore[arg-type]
+            await inner(scope, receive, send)
 
-        self.app = with_cut  # type: ignore[assignment]
+        self.app = with_cut
 
 
 class _Server(uvicorn.Server):
@@ -129,7 +129,7 @@ def _unused(users: TextIO) -> bool:
 def _server(app: ASGIApp, certificate: Path | None = None, key: Path | None = None) -> _Server:
     return _Server(
         uvicorn.Config(
-            app,  # type: ignore[arg-type]
+            app,
             http=_Protocol,
             ws="none",
             loop="none",

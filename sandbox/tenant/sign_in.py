@@ -66,11 +66,11 @@ class SignIn:
 
     def instance_discovery(self) -> Answer:
         """GET /common/discovery/instance."""
-        host = self._url.removeprefix("https://")
+        host, base = self._url.removeprefix("https://"), f"{self._url}/{self._directory.tenant_id}/v2.0"
         return Answer(
             200,
             {
-                "tenant_discovery_endpoint": f"{self._url}/{self._directory.tenant_id}/v2.0/.well-known/openid-configuration",
+                "tenant_discovery_endpoint": f"{base}/.well-known/openid-configuration",
                 "api-version": "1.1",
                 "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
             },
@@ -182,7 +182,8 @@ class SignIn:
             400,
             "invalid_request",
             90002,
-            f"Tenant '{tenant:.100}' not found. Check to make sure you have the correct tenant ID and are signing into the "
+            f"Tenant '{tenant:.100}' not found. Check to make sure you have the correct tenant ID and are signing "
+            "into the "
             "correct cloud. Check with your subscription administrator, this may happen if there are no active "
             "subscriptions for the tenant.",
         )
@@ -194,7 +195,8 @@ class SignIn:
                 400,
                 "unauthorized_client",
                 700016,
-                f"Application with identifier '{client_id:.100}' was not found in the directory 'Contoso'. This can happen if "
+                f"Application with identifier '{client_id:.100}' was not found in the directory 'Contoso'. This can "
+                "happen if "
                 "the application has not been installed by the administrator of the tenant or consented to by any user "
                 "in the tenant. You may have sent your authentication request to the wrong tenant.",
             )
@@ -226,7 +228,8 @@ class SignIn:
                 400,
                 "invalid_scope",
                 1002012,
-                f"The provided value for scope {scope:.200} is not valid. Client credential flows must have a scope value "
+                f"The provided value for scope {scope:.200} is not valid. Client credential flows must have a scope "
+                "value "
                 "with /.default suffixed to the resource identifier (application ID URI).",
             )
         return scopes[0].removesuffix("/.default")
@@ -248,7 +251,8 @@ class SignIn:
             400,
             "invalid_resource",
             500011,
-            f"The resource principal named {name:.200} was not found in the tenant named Contoso. This can happen if the "
+            f"The resource principal named {name:.200} was not found in the tenant named Contoso. This can happen if "
+            "the "
             "application has not been installed by the administrator of the tenant or consented to by any user in the "
             "tenant. You might have sent your authentication request to the wrong tenant.",
         )
@@ -309,7 +313,8 @@ class SignIn:
                 401,
                 "invalid_client",
                 7000215,
-                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
+                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
+                "value, "
                 f"not the client secret ID, for a secret added to app '{app_id}'.",
             )
         if parsed(matched["endDateTime"]) <= now:
@@ -317,7 +322,8 @@ class SignIn:
                 401,
                 "invalid_client",
                 7000222,
-                f"The provided client secret keys for app '{app_id}' are expired. Visit the Azure portal to create new keys "
+                f"The provided client secret keys for app '{app_id}' are expired. Visit the Azure portal to create "
+                "new keys "
                 "for your app, or consider using certificate credentials for added security.",
             )
 
@@ -371,7 +377,8 @@ class SignIn:
                 401,
                 "invalid_client",
                 700023,
-                f"Client assertion audience claim does not match Realm issuer. Review the documentation at {self._url}.",
+                "Client assertion audience claim does not match Realm issuer. Review the documentation at "
+                f"{self._url}.",
             )
 
     def _check_federated(self, application: Document, assertion: str, claims: Document) -> None:
@@ -390,7 +397,8 @@ class SignIn:
                     401,
                     "invalid_client",
                     number,
-                    f"No matching federated identity record found for presented assertion {what} '{given!s:.200}'. Check your "
+                    f"No matching federated identity record found for presented assertion {what} '{given!s:.200}'. "
+                    "Check your "
                     "federated identity credential Subject, Audience and Issuer against the presented assertion.",
                 )
         if not _verified(assertion, self._issuer_key.public):
@@ -398,7 +406,8 @@ class SignIn:
                 401,
                 "invalid_client",
                 50013,
-                "Assertion failed signature validation. [Reason - The provided signature value did not match the expected "
+                "Assertion failed signature validation. [Reason - The provided signature value did not match the "
+                "expected "
                 "signature value.]",
             )
         _check_times(claims, self._directory.clock.now())
@@ -454,7 +463,8 @@ def _unknown_key(reason: str) -> SignInError:
         401,
         "invalid_client",
         700027,
-        f"The certificate with identifier used to sign the client assertion is not registered on application. [Reason - {reason}]",
+        "The certificate with identifier used to sign the client assertion is not registered on application. "
+        f"[Reason - {reason}]",
     )
 
 
@@ -491,6 +501,7 @@ def _check_times(claims: Document, now: datetime) -> None:
             401,
             "invalid_client",
             700024,
-            f"Client assertion is not within its valid time range. Current time: {now:%Y-%m-%dT%H:%M:%SZ}, expiry time of "
+            f"Client assertion is not within its valid time range. Current time: {now:%Y-%m-%dT%H:%M:%SZ}, expiry "
+            "time of "
             f"assertion {expiry!s:.40}.",
         )

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -11,6 +11,7 @@ import pytest
 
 from tests.tenant.conftest import RunningTenant
 
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 _RECORDINGS = Path(__file__).parents[1] / "recordings"
 _PLACEHOLDER = re.compile(r"<(?:id|assignment|secret)-\d+>")
 _STACKS = (
@@ -53,7 +54,7 @@ class Replay:
                 named = {**call["response"], "urn": call["request"]["urn"]}
                 named.setdefault("id", call["request"].get("id", ""))
                 for key, text in _leaves(named, "properties", "inputs"):
-                    if not _PLACEHOLDER.search(self.real(text)):
+                    if "<" not in self.real(text):
                         self.state[key] = self.real(text)
 
     def call(self, number: str, call: dict[str, Any]) -> None:
@@ -62,7 +63,7 @@ class Replay:
             return
         path, request = self.real(call["path"]), call.get("request")
         if path.endswith("/token"):
-            answer = self.token(request)
+            answer = self.token(str(request))
         else:
             body = None if request in (None, "") else json.loads(self.real(json.dumps(request)))
             address = f"{self.tenant.url}{path}"
@@ -97,7 +98,7 @@ class Replay:
             for name, value in zip(names, match.groups(), strict=True):
                 self.known.setdefault(name, value)
 
-    def learn(self, recorded: Any, answered: Any) -> None:
+    def learn(self, recorded: Json, answered: Json) -> None:
         if isinstance(recorded, dict) and isinstance(answered, dict):
             for name, value in recorded.items():
                 self.learn(value, answered.get(name))
@@ -108,11 +109,13 @@ class Replay:
             self.known.setdefault(recorded, answered)
 
 
-def _pairs(recorded: list[Any], answered: list[Any]) -> list[tuple[Any, Any]]:
+def _pairs(recorded: list[Json], answered: list[Json]) -> list[tuple[Json, Json]]:
     """Elements that are the same thing: by the name that both have, else by position."""
     for name in ("value", "displayName"):
         by_name = {one[name]: one for one in answered if isinstance(one, dict) and one.get(name)}
-        pairs = [(one, by_name[one[name]]) for one in recorded if isinstance(one, dict) and one.get(name) in by_name]
+        pairs: list[tuple[Json, Json]] = [
+            (one, by_name[one[name]]) for one in recorded if isinstance(one, dict) and one.get(name) in by_name
+        ]
         if pairs:
             return pairs
     return list(zip(recorded, answered, strict=False))
@@ -123,7 +126,7 @@ def _leaves(holder: dict[str, Any], *names: str) -> list[tuple[tuple[str, str], 
     resource = holder["urn"].split("::", 2)[2]
     found = [((resource, "id"), holder["id"])] if isinstance(holder.get("id"), str) else []
 
-    def walk(value: Any, path: str) -> None:
+    def walk(value: Json, path: str) -> None:
         if isinstance(value, dict):
             for name, item in value.items():
                 walk(item, f"{path}/{name}")
@@ -135,24 +138,24 @@ def _leaves(holder: dict[str, Any], *names: str) -> list[tuple[tuple[str, str], 
     return found
 
 
-def _missing(recorded: Any, answered: Any, selected: set[str] | None, path: str = "") -> list[str]:
+def _missing(recorded: Json, answered: Json, selected: set[str] | None, path: str = "") -> list[str]:
     """The recorded properties that an answer does not have."""
     if isinstance(recorded, list) and isinstance(answered, list) and path.endswith("/value"):
         # The recording's tenant ignored a filter that Graph applies: then there is nothing to compare with.
-        gaps = [_missing(one, other, selected, path + "[]") for one, other in _pairs(recorded, answered)]
-        return [gap for one in gaps for gap in one]
+        found = [_missing(one, other, selected, path + "[]") for one, other in _pairs(recorded, answered)]
+        return [gap for one in found for gap in one]
     if not isinstance(recorded, dict):
         return []
     if not isinstance(answered, dict):
         return [path]
     # The recording's tenant ignored $select too.
     names = [name for name in recorded if selected is None or name in selected]
-    inner = [
-        _missing(recorded[n], answered[n], selected if n == "value" else None, f"{path}/{n}")
-        for n in names
-        if n in answered
-    ]
-    return [f"{path}/{name}" for name in names if name not in answered] + [gap for one in inner for gap in one]
+    gaps = [f"{path}/{name}" for name in names if name not in answered]
+    for name in names:
+        if name in answered:
+            inner = selected if name == "value" else None
+            gaps += _missing(recorded[name], answered[name], inner, f"{path}/{name}")
+    return gaps
 
 
 def _rename_and_revoke(replay: Replay) -> None:
