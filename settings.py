@@ -142,7 +142,8 @@ def _response_uri(value: str) -> str:
     parts = _address(value)
     if "*" in value or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
         raise _refusal("is no redirect URI that Entra takes: https://, or http:// for localhost alone, and no *")
-    return value
+    # azuread takes a URI without a path only with the slash at its end.
+    return value if parts.path else parts._replace(path="/").geturl()
 
 
 def _one_or_more(value: list[str]) -> list[str]:

@@ -28,7 +28,7 @@ _FOREIGN = re.compile(r"(ARM|AZURE)_|PULUMI_(ACCESS|BACKEND|CONFIG|HOME|STACK)")
 
 
 PASSPHRASE_FILE = "passphrase"  # noqa: S105 - a file name
-_OF_THE_SANDBOX = re.compile(r"^ +identity-manager:sandbox: true$", re.MULTILINE)
+_OF_THE_SANDBOX = re.compile(r'^ +identity-manager:sandbox: "?true"?$', re.MULTILINE)
 _SALT = re.compile(r"^encryptionsalt: .*\n?", re.MULTILINE)
 
 

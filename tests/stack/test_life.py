@@ -55,7 +55,7 @@ def test_a_registration_is_made_kept_changed_and_taken_away(project: Project) ->
     changed = project.outputs()
     [application] = project.registrations()
     assert application["displayName"] == "Identity Manager Fabrikam"
-    assert application["web"]["redirectUris"] == ["https://agent.contoso.example"]
+    assert application["web"]["redirectUris"] == ["https://agent.contoso.example/"]
     assert [one["keyId"] for one in application["passwordCredentials"]] == [password["keyId"]]
     assert changed["ClientSecret"] == outputs["ClientSecret"]
     assert list(changed["AgentSettings"]["Connections"]) == ["MicrosoftEntraIDExportFulfillment"]
