@@ -394,20 +394,23 @@ def _explain_one(error: ErrorDetails) -> str:
         shown = json.dumps(value, ensure_ascii=False)
         shown = shown if len(shown) <= 60 else f"{shown[:60]}…"  # noqa: PLR2004 - keeps the refusal on a line
         rule = f"identity-manager:{_path(location)} = {shown} {PLAIN_RULES.get(error['type'], error['msg'])}."
-    verb: Literal["set", "rm"] = error.get("ctx", {}).get("mend", "set")
-    return f"{rule}\n      {_mend(verb, location, fields[key])}"
+    commands = _mend(error, fields[key])
+    return "\n      ".join([rule, *commands])
 
 
-def _mend(verb: Literal["set", "rm"], location: Sequence[int | str], field: FieldInfo) -> str:
+def _mend(error: ErrorDetails, field: FieldInfo) -> list[str]:
+    location = error["loc"]
     path = _path(location)
-    if verb == "rm":
-        return _command("rm", path)
+    if error.get("ctx", {}).get("mend") == "rm":
+        return [_command("rm", path)]
+    # The engine sets no item of a value that is no list: such a value has to go first.
+    first = [_command("rm", path)] if error["type"] in ("list_type", "dict_type") else []
     if field.alias == "additionalPermissions" and len(location) == 1:
         path = f"{path}.MicrosoftGraph"
     holds_many = field.alias in ("connections", "secrets", "owners", "additionalPermissions")
     if holds_many and not isinstance(location[-1], int):
         path = f"{path}[0]"
-    return _command("set", path, str((field.examples or [""])[0]))
+    return [*first, _command("set", path, str((field.examples or [""])[0]))]
 
 
 def _explain(errors: Sequence[ErrorDetails]) -> str:
