@@ -96,3 +96,43 @@ def tenant(_tenant_process: RunningTenant) -> RunningTenant:
 def admin(tenant: RunningTenant) -> httpx.Client:
     """A Graph client that may do everything."""
     return tenant.as_("admin")
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    """Status and error code of a refusal."""
+    return answer.status_code, str(answer.json()["error"]["code"])
+
+
+def made(answer: httpx.Response) -> dict[str, Any]:
+    """The object that a request made."""
+    assert answer.status_code in (200, 201), answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def application(client: httpx.Client, name: str = "Identity Manager Contoso", **more: object) -> dict[str, Any]:
+    """A new application."""
+    return made(client.post("/applications", json={"displayName": name, **more}))
+
+
+def principal(client: httpx.Client, app: dict[str, Any]) -> dict[str, Any]:
+    """The new service principal of an application."""
+    return made(client.post("/servicePrincipals", json={"appId": app["appId"]}))
+
+
+def graph_principal(client: httpx.Client) -> dict[str, Any]:
+    """Microsoft Graph's service principal."""
+    return made(client.get(f"/servicePrincipals(appId='{GRAPH}')"))
+
+
+def grant(client: httpx.Client, holder: dict[str, Any], role: str = DIRECTORY_READ_ALL) -> dict[str, Any]:
+    """Consent to one of Graph's application permissions."""
+    graph = graph_principal(client)
+    body = {"principalId": holder["id"], "resourceId": graph["id"], "appRoleId": role}
+    return made(client.post(f"/servicePrincipals/{graph['id']}/appRoleAssignedTo", json=body))
+
+
+def secret(client: httpx.Client, app: dict[str, Any], **credential: object) -> dict[str, Any]:
+    """A new client secret."""
+    body = {"passwordCredential": credential} if credential else {}
+    return made(client.post(f"/applications/{app['id']}/addPassword", json=body))
