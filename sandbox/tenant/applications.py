@@ -20,7 +20,7 @@ from sandbox.tenant.service_principals import follow
 _KIND = "applications"
 _FEDERATED = "federatedIdentityCredentials"
 _MAX_FEDERATED = 20
-_FEDERATED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}")
+_FEDERATED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,119}")
 
 
 def create(context: Context) -> Answer:
