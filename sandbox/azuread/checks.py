@@ -131,10 +131,8 @@ def _address(given: str, name: str, schemes: tuple[str, ...], *, slash: bool) ->
         return f'URI is in an invalid format for "{name}"'
     if not parts.netloc:
         return f'URI has no host for "{name}"'
-    if not schemes:
-        return None
-    if slash and not parts.path:
+    if schemes and slash and not parts.path:
         return f'URI must have a trailing slash when there is no path segment for "{name}"'
-    if parts.scheme not in schemes:
+    if schemes and parts.scheme not in schemes:
         return f'unexpected URI scheme for "{name}", expected one of: {", ".join(schemes)}'
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sandbox.azuread.graph import Graph, GraphError
 from sandbox.azuread.lifecycle import Failure, GoneError, Identity, Operation, wait_until
 from sandbox.azuread.values import Object, Value, is_list, is_object, text, without_unknowns
@@ -26,7 +28,7 @@ def add_password(operation: Operation) -> None:
     application, described = _application(operation)
     path = f"/applications/{application}"
     _require_application(operation.graph, path, described)
-    asked = {field: text(operation.plan.get(name)) for name, field in _PASSWORD_FIELDS.items()}
+    asked = {field: _sent(name, text(operation.plan.get(name))) for name, field in _PASSWORD_FIELDS.items()}
     credential: Object = {field: value for field, value in asked.items() if value}
     try:
         made = operation.graph.send("POST", f"{path}/addPassword", {"passwordCredential": credential}).fields
@@ -42,6 +44,13 @@ def add_password(operation: Operation) -> None:
     )
     operation.keys = (application, key)
     operation.read["value"] = made["secretText"]
+
+
+def _sent(name: str, value: str) -> str:
+    """A moment as the real plugin sends it: without fractions of a second, and with Z for UTC."""
+    if not value or name == "displayName":
+        return value
+    return datetime.fromisoformat(value).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _require_application(graph: Graph, path: str, described: str) -> None:

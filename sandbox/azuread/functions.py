@@ -61,20 +61,6 @@ def _published(_: Graph, __: Object) -> Object:
 
 # ---------------------------------------------------------------------------------------------------- service principal
 
-_SERVICE_PRINCIPAL = tuple(
-    row
-    for row in (
-        *tables.SERVICE_PRINCIPAL.rows,
-        Property(
-            "samlSingleSignOns",
-            derived=lambda found: _block("samlSingleSignOnSettings", tables.SERVICE_PRINCIPAL.rows, "samlSingleSignOn")(
-                found
-            ),
-        ),
-    )
-    if row.name not in ("samlSingleSignOn", "useExisting", "owners")
-)
-
 
 def _block(path: str, rows: tuple[Property, ...], name: str) -> Callable[[Object], Value]:
     """A block of at most one object, which functions show as a list."""
@@ -85,6 +71,19 @@ def _block(path: str, rows: tuple[Property, ...], name: str) -> Callable[[Object
         return [wire.incoming(block, inner)] if is_object(inner) else []
 
     return derived
+
+
+_SERVICE_PRINCIPAL = tuple(
+    row
+    for row in (
+        *tables.SERVICE_PRINCIPAL.rows,
+        Property(
+            "samlSingleSignOns",
+            derived=_block("samlSingleSignOnSettings", tables.SERVICE_PRINCIPAL.rows, "samlSingleSignOn"),
+        ),
+    )
+    if row.name not in ("samlSingleSignOn", "useExisting", "owners")
+)
 
 
 def _service_principal(graph: Graph, args: Object) -> Object:

@@ -40,7 +40,7 @@ class GraphError(Exception):
 
     def __init__(self, answer: Answer) -> None:
         phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else ""
-        super().__init__(f"unexpected status {answer.status} ({answer.status} {phrase}) with {answer.complaint}")
+        super().__init__(f"unexpected status {answer.status} ({answer.status} {phrase}) {answer.complaint}")
         self.status = answer.status
 
     @property
@@ -68,8 +68,8 @@ class Answer:
         """The error as the real plugin tells it."""
         error = self.body.get("error") if is_object(self.body) else None
         if is_object(error):
-            return f"error: {text(error.get('code'))}: {text(error.get('message'))}"
-        return f"response: {self.raw}"
+            return f"with error: {_told(error)}"
+        return f"with response: {self.raw}" if self.raw else "received with no body"
 
     @property
     def fields(self) -> Object:
@@ -181,6 +181,15 @@ class Graph:
         raise AssertionError("the last try has no wait")
 
 
+def _told(error: Object) -> str:
+    """An error's code and message, and those of the error within it."""
+    parts = [text(error.get("code")), text(error.get("message"))]
+    inner = error.get("innerError")
+    if is_object(inner):
+        parts.append(_told(inner))
+    return ": ".join(part for part in parts if part)
+
+
 def _seconds(header: str | None, otherwise: float) -> float:
     return float(header) if header is not None and header.isdigit() else otherwise
 
@@ -195,7 +204,8 @@ def _answer(response: httpx.Response) -> Answer:
 
 def _claims(token: str) -> Object:
     """The claims of a token, unverified: it is only asked whom the tenant took us for."""
-    payload = (token.split(".") + ["", ""])[1]
+    _, _, rest = token.partition(".")
+    payload = rest.partition(".")[0]
     try:
         claims: Value = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except ValueError:

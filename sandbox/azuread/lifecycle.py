@@ -17,7 +17,18 @@ from sandbox.azuread import wire
 from sandbox.azuread.graph import BETA, Answer, CancelledError, Graph, GraphError, RetryWhen
 from sandbox.azuread.plan import equivalent
 from sandbox.azuread.schema import Property, find, sending_order
-from sandbox.azuread.values import UNKNOWN, Object, Value, is_list, is_object, is_zero, text, texts, without_unknowns
+from sandbox.azuread.values import (
+    UNKNOWN,
+    Object,
+    Value,
+    is_list,
+    is_object,
+    is_zero,
+    objects,
+    text,
+    texts,
+    without_unknowns,
+)
 
 _POLLS = (0.0, 1.0, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0)
 
@@ -397,19 +408,15 @@ def disable_before_change(path: str, attribute: str, spoken: str) -> Step:
             return
         failure = f'Could not disable {spoken} for application with object ID "{operation.key}"'
         try:
-            existing = wire.at(operation.graph.get(operation.path).fields, path)
-        except GraphError as error:
-            raise Failure(failure, error, at=attribute) from error
-        wanted = {text(member.get("id")): member for member in _written(row, new)}
-        disabled = [_disabled(member, wanted) for member in _objects(existing)]
-        if disabled == _objects(existing):
-            return
-        sent: list[Value] = [*disabled]
-        body: Object = {"@odata.type": "#microsoft.graph.application"}
-        wire.put(body, path, sent)
-        try:
-            operation.graph.send("PATCH", operation.path, body)
-            operation.graph.get(operation.path)
+            existing = objects(wire.at(operation.graph.get(operation.path).fields, path))
+            disabled = _disabled(existing, objects(wire.written(row, new)), whole=path != "appRoles")
+            if disabled is not None:
+                body: Object = {"@odata.type": "#microsoft.graph.application"}
+                if path == "appRoles":
+                    body["id"] = operation.key
+                wire.put(body, path, disabled)
+                operation.graph.send("PATCH", operation.path, body)
+                operation.graph.get(operation.path)
         except GraphError as error:
             raise Failure(failure, error, at=attribute) from error
 
@@ -429,19 +436,31 @@ def _nested(operation: Operation, path: str) -> tuple[Property | None, Value, Va
     return row, old, new
 
 
-def _objects(value: Value) -> list[Object]:
-    return [member for member in value if is_object(member)] if is_list(value) else []
+_COMPARED_IN_ROLES = ("allowedMemberTypes", "description", "displayName", "value")
 
 
-def _written(row: Property, value: Value) -> list[Object]:
-    return _objects(wire.written(row, value))
+def _disabled(existing: list[Object], wanted: list[Object], *, whole: bool) -> list[Value] | None:
+    """The existing roles or scopes with those disabled that will change or go; nothing if there are none such.
+
+    A scope counts as changed if anything of it differs, be it only null for the empty text; a role does not.
+    """
+    kept = {text(member.get("id")): member for member in wanted}
+    result: list[Value] = []
+    some = False
+    for member in existing:
+        fields = {name: value for name, value in member.items() if name != "origin"}
+        new = kept.get(text(member.get("id")))
+        if new is None or (member.get("isEnabled") is True and _differs(fields, new, whole=whole)):
+            fields["isEnabled"] = False
+            some = True
+        result.append(fields)
+    return result if some else None
 
 
-def _disabled(existing: Object, wanted: dict[str, Object]) -> Object:
-    new = wanted.get(text(existing.get("id")))
-    if new is None or (existing.get("isEnabled") is True and any(existing.get(k) != v for k, v in new.items() if v)):
-        return {**existing, "isEnabled": False}
-    return existing
+def _differs(old: Object, new: Object, *, whole: bool) -> bool:
+    if whole:
+        return old != new
+    return any((old.get(name) or None) != (new.get(name) or None) for name in _COMPARED_IN_ROLES)
 
 
 # ---------------------------------------------------------------------------------------------------- reading

@@ -74,12 +74,29 @@ def with_defaults(rows: Sequence[Property], news: Mapping[str, Value], olds: Map
 
 
 def _inner_defaults(row: Property, value: Value, old: Value) -> Value:
+    """A given value with the defaults within it, and with a number or flag turned into the text that is wanted."""
+    if row.kind is Kind.MAP and is_object(value):
+        return {name: _coerced(Kind.TEXT, item) for name, item in value.items()}
     if row.block and is_object(value):
         return with_defaults(row.block, value, old if is_object(old) else {})
     if row.block and is_list(value):
         olds = old if is_list(old) else []
         matches = _matched(row, value, olds)
         return [_inner_defaults(row, item, olds[matches[i]] if i in matches else None) for i, item in enumerate(value)]
+    if is_list(value):
+        return [_coerced(Kind.TEXT, item) for item in value]
+    return _coerced(row.kind, value)
+
+
+def _coerced(kind: Kind, value: Value) -> Value:
+    if kind is Kind.TEXT and isinstance(value, bool):
+        return "true" if value else "false"
+    if kind is Kind.TEXT and isinstance(value, (int, float)):
+        return str(value)
+    if kind is Kind.FLAG and value in ("true", "false"):
+        return value == "true"
+    if kind is Kind.NUMBER and isinstance(value, str) and value.isdigit():
+        return int(value)
     return value
 
 
@@ -122,7 +139,7 @@ def _refreshed_object(rows: Sequence[Property], old: Object, state: Object) -> t
             if defaults is not None:
                 defaults.discard(name)
     if defaults is not None:
-        result[DEFAULTS] = [name for name in sorted(defaults)]
+        result[DEFAULTS] = [*sorted(defaults)]
     return result, unchanged or defaults is None
 
 
@@ -212,42 +229,56 @@ def _of(prior: Object | None, row: Property) -> Value:
 
 
 def _planned(row: Property, prior: Value, config: Value, creating: bool) -> Value:
-    if row.kind in (Kind.LIST, Kind.SET):
-        return _planned_collection(row, prior, config, creating)
     if config is UNKNOWN:
-        return UNKNOWN
-    if config is None or (row.computed and config == ""):
-        if row.default is not None:
-            return row.default
-        if row.computed:
-            return UNKNOWN if creating else prior
-        if is_zero(prior):
-            return prior
-        return {} if row.kind is Kind.MAP else None
-    return UNKNOWN if row.kind is Kind.MAP and creating and config == {} and row.computed else config
-
-
-def _planned_collection(row: Property, prior: Value, config: Value, creating: bool) -> Value:
-    if config is UNKNOWN or (is_list(config) and not row.block and UNKNOWN in config):
         return UNKNOWN
     if row.single:
         return _planned_single(row, prior, config, creating)
+    if row.kind in _COLLECTIONS:
+        return _COLLECTIONS[row.kind](row, prior, config, creating)
+    if config is None or (row.computed and config == ""):
+        return _absent(row, prior, None, creating)
+    if row.any_case and isinstance(prior, str) and isinstance(config, str) and prior.lower() == config.lower():
+        return prior
+    return config
+
+
+def _absent(row: Property, prior: Value, emptied: Value, creating: bool) -> Value:
+    """What a property becomes that the program does not set."""
+    if row.default is not None:
+        return row.default
+    if row.computed:
+        return UNKNOWN if creating else prior
+    return prior if is_zero(prior) else emptied
+
+
+def _planned_map(row: Property, prior: Value, config: Value, creating: bool) -> Value:
+    if has_unknowns(config):
+        return UNKNOWN
+    return config if config else _absent(row, prior, {}, creating)
+
+
+def _planned_list(row: Property, prior: Value, config: Value, creating: bool) -> Value:
+    # One unknown member makes the whole list unknown, but not one that is unknown in part.
+    if is_list(config) and UNKNOWN in config:
+        return UNKNOWN
     members = config if is_list(config) else []
     if not members:
-        if row.computed and (creating or config is None or row.block):
-            return UNKNOWN if creating else prior
-        if is_zero(prior):
-            return prior if prior is not None or not row.block else []
-        return []
+        cleared = row.computed and not row.block and config is not None and not creating
+        absent = [] if cleared else _absent(row, prior, [], creating)
+        return [] if absent is None and row.block else absent
     if row.kind is Kind.SET:
-        return state_order(row, [_member(row, member) for member in members])
-    olds = prior if is_list(prior) else []
+        plan: Value = state_order(row, [_member(row, member) for member in members])
+        return prior if equivalent(row, prior, plan) else plan
     if not row.block:
-        return list(members)
+        return [*members]
+    olds = prior if is_list(prior) else []
     return [
         _planned_object(row.block, olds[i] if i < len(olds) else None, member, creating)
         for i, member in enumerate(members)
     ]
+
+
+_COLLECTIONS = {Kind.LIST: _planned_list, Kind.SET: _planned_list, Kind.MAP: _planned_map}
 
 
 def _planned_single(row: Property, prior: Value, config: Value, creating: bool) -> Value:
@@ -290,10 +321,24 @@ def _zeroed(row: Property, value: Value) -> Value:
             return row.default
         if row.computed:
             return UNKNOWN
-        return {Kind.TEXT: "", Kind.FLAG: False, Kind.NUMBER: 0, Kind.MAP: {}}.get(row.kind, [])
+        return _zero(row.kind)
     if row.block and is_list(value):
         return [_member(row, member) for member in value]
     return state_order(row, value) if row.kind is Kind.SET and is_list(value) else value
+
+
+def _zero(kind: Kind) -> Value:
+    match kind:
+        case Kind.TEXT:
+            return ""
+        case Kind.FLAG:
+            return False
+        case Kind.NUMBER:
+            return 0
+        case Kind.MAP:
+            return {}
+        case _:
+            return []
 
 
 def equivalent(row: Property, first: Value, second: Value) -> bool:
@@ -369,21 +414,17 @@ def _present(value: Value) -> bool:
 
 
 def _difference(row: Property, path: str, old: Value, new: Value, inputs: Value) -> dict[str, Change]:
-    if not _present(old) or not _present(new) or new is UNKNOWN:
+    if not _present(old) or not _present(new):
         if not _present(old) and not _present(new):
             return {}
-        return {path: Change.ADD if not _present(old) else Change.DELETE if not _present(new) else Change.UPDATE}
-    if row.block and is_object(old) and is_object(new):
-        return _object_difference(row.block, path, old, new, inputs)
-    if row.kind is Kind.MAP and is_object(old) and is_object(new):
-        values = Property("")
-        return _merged(
-            _difference(values, f"{path}.{name}", old.get(name), new.get(name), None) for name in sorted({*old, *new})
-        )
+        return {path: Change.DELETE if _present(old) else Change.ADD}
+    if new is UNKNOWN:
+        return {path: Change.UPDATE}
+    if is_object(old) and is_object(new):
+        return _object_difference(row, path, old, new, inputs)
     if is_list(old) and is_list(new):
-        if row.kind is Kind.SET:
-            return _set_difference(row, path, old, new, inputs)
-        return _list_difference(row, path, old, new, inputs)
+        compare = _set_difference if row.kind is Kind.SET else _list_difference
+        return compare(row, path, old, new, inputs)
     return {} if old == new else {path: Change.UPDATE}
 
 
@@ -391,13 +432,12 @@ def _merged(parts: Iterable[dict[str, Change]]) -> dict[str, Change]:
     return {path: change for part in parts for path, change in part.items()}
 
 
-def _object_difference(
-    rows: Sequence[Property], path: str, old: Object, new: Object, inputs: Value
-) -> dict[str, Change]:
+def _object_difference(row: Property, path: str, old: Object, new: Object, inputs: Value) -> dict[str, Change]:
     given = inputs if is_object(inputs) else {}
+    members = row.block or [Property(name) for name in sorted({*old, *new})]
     return _merged(
-        _difference(row, f"{path}.{row.name}", old.get(row.name), new.get(row.name), given.get(row.name))
-        for row in rows
+        _difference(inner, f"{path}.{inner.name}", old.get(inner.name), new.get(inner.name), given.get(inner.name))
+        for inner in members
     )
 
 

@@ -78,8 +78,10 @@ def check(urn: str, olds: Object, news: Object) -> tuple[Object, list[str]]:
     """A program's inputs with their defaults, and what is wrong with them."""
     resource = resource_of(urn)
     name = urn.rpartition("::")[2]
-    failures = _wrong(resource.rows, news, f"{name}.")
-    return planning.with_defaults(resource.rows, news, olds), failures
+    inputs = planning.with_defaults(resource.rows, news, olds)
+    # The real plugin lets a flag or number stand for its text; what it does not know stays out of the inputs.
+    failures = _wrong(resource.rows, {**news, **inputs}, f"{name}.")
+    return inputs, failures
 
 
 def _wrong(rows: Sequence[Property], values: Object, where: str) -> list[str]:
@@ -113,27 +115,32 @@ def _wrong_within(row: Property, value: Value, where: str) -> list[str]:
 
 def _wrong_with(row: Property, value: Value, values: Object) -> str | None:
     name = row.terraform_name
-    alternatives = [other for other in row.exactly_one_of if values.get(other) is not None]
-    if row.exactly_one_of and row.name == row.exactly_one_of[0] and len(alternatives) != 1:
-        listed = ",".join(snake_case(other) for other in row.exactly_one_of)
-        if not alternatives:
-            return f'Invalid combination of arguments: "{name}": one of `{listed}` must be specified'
-        given = ",".join(snake_case(other) for other in alternatives)
-        return f'Invalid combination of arguments: "{name}": only one of `{listed}` can be specified, but `{given}` were specified'
     if value is None:
-        return (
-            f'Missing required argument: The argument "{name}" is required, but no definition was found'
-            if row.required
-            else None
-        )
-    if not row.is_input:
-        return None
+        if row.required:
+            return f"Missing required property '{row.name}'"
+        return _wrong_choice(row, values)
     if row.refused:
         return f'property "{row.name}" is not covered by the sandbox\'s stand-in for the azuread plugin: {row.refused}'
-    clashes = [other for other in row.conflicts if values.get(other) is not None]
-    if clashes:
-        return f'Conflicting configuration arguments: "{name}": conflicts with {snake_case(clashes[0])}'
-    return None if value is UNKNOWN else _wrong_value(row, name, value)
+    clash = next((other for other in row.conflicts if values.get(other) is not None), None)
+    if clash is not None:
+        return f'Conflicting configuration arguments: "{name}": conflicts with {snake_case(clash)}'
+    if value is UNKNOWN or not row.is_input:
+        return _wrong_choice(row, values)
+    return _wrong_choice(row, values) or _wrong_value(row, name, value)
+
+
+def _wrong_choice(row: Property, values: Object) -> str | None:
+    """What is wrong where exactly one of several properties has to be set; told once, of the first of them."""
+    if not row.exactly_one_of or row.name != row.exactly_one_of[0]:
+        return None
+    given = [other for other in row.exactly_one_of if values.get(other) is not None]
+    if len(given) == 1:
+        return None
+    listed = ",".join(snake_case(other) for other in row.exactly_one_of)
+    told = f'Invalid combination of arguments: "{row.terraform_name}": '
+    if not given:
+        return f"{told}one of `{listed}` must be specified"
+    return f"{told}only one of `{listed}` can be specified, but `{','.join(map(snake_case, given))}` were specified"
 
 
 _FORMS = {
@@ -150,11 +157,13 @@ def _wrong_value(row: Property, name: str, value: Value) -> str | None:
     forms = (dict,) if row.single else _FORMS[row.kind]
     if not isinstance(value, forms) or (row.kind is Kind.NUMBER and isinstance(value, bool)):
         return f'Incorrect attribute value type: Inappropriate value for attribute "{name}"'
-    if is_list(value):
-        if row.most and len(value) > row.most:
-            return f'Too many list items: Attribute "{name}" supports {row.most} item maximum, but config has {len(value)} declared'
-        if len(value) < row.least:
-            return f'Not enough list items: Attribute "{name}" requires {row.least} item minimum, but config has only {len(value)} declared'
+    count = len(value) if is_list(value) else row.least
+    if row.most and count > row.most:
+        told = f'Attribute "{name}" supports {row.most} item maximum, but config has {count} declared'
+        return f"Too many list items: {told}"
+    if count < row.least:
+        told = f'Attribute "{name}" requires {row.least} item minimum, but config has only {count} declared'
+        return f"Not enough list items: {told}"
     return row.check(value, name) if row.check is not None else None
 
 
@@ -188,7 +197,7 @@ class Provider:
         self._do(operation, resource.create, f"creating {urn}")
         return operation.id, _state(operation)
 
-    def update(
+    def update(  # noqa: PLR0913 - the protocol's own request
         self, urn: str, resource_id: str, olds: Object, news: Object, ignored: Sequence[str], *, preview: bool
     ) -> Object:
         """A changed resource: its state."""

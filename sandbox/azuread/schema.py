@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sandbox.azuread.values import UNKNOWN, Object, Value, is_list, is_object
+from sandbox.azuread.values import UNKNOWN, Unknown, Value, is_list, is_object
 
 
 class Kind(enum.Enum):
@@ -88,7 +88,7 @@ class Property:
     patch: Patch = Patch.ALWAYS
     joined: str = ""
     """The separator, where Graph keeps a set as one text."""
-    derived: Callable[[Object], Value] | None = None
+    derived: Callable[[dict[str, Value]], Value] | None = None
     """Computes the value from the Graph object, where no path leads to it."""
 
     @property
@@ -115,7 +115,7 @@ def find(properties: Iterable[Property], name: str) -> Property | None:
 def state_order(row: Property, members: list[Value]) -> list[Value]:
     """The members of a set, each once, in the order in which a state shows them."""
     if not row.block:
-        return [member for member in sorted({str(member) for member in members})]
+        return [*sorted({str(member) for member in members})]
     return list(
         {_sort_key(row, member): member for member in sorted(members, key=lambda m: _sort_key(row, m))}.values()
     )
@@ -131,16 +131,13 @@ def identity(row: Property, member: Value) -> str:
     return _hashed(row, member)
 
 
+_SORT_KEYS: dict[bool | Unknown | None, str] = {UNKNOWN: "?", None: "~", True: "T", False: "F"}
+
+
 def _sort_key(row: Property, value: Value) -> str:
-    if value is UNKNOWN:
-        return "?"
-    if value is None:
-        return "~"
-    if isinstance(value, bool):
-        return "T" if value else "F"
-    if isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, str):
+    if value is None or isinstance(value, (bool, Unknown)):
+        return _SORT_KEYS[value]
+    if isinstance(value, (int, float, str)):
         return json.dumps(value, ensure_ascii=False)
     if is_list(value):
         return "[" + "".join(_sort_key(row, member) + ";" for member in value) + "]"
@@ -168,7 +165,7 @@ def _serialised(row: Property, value: Value) -> str:
         case Kind.FLAG:
             return "1;" if value else "0;"
         case Kind.LIST | Kind.SET:
-            members = value if is_list(value) else [value]
+            members: list[Value] = value if is_list(value) else [value]
             ordered = sending_order(row, members) if row.kind is Kind.SET else members
             inner = "".join(f"<{_serialised_block(row, m)}>;" if row.block else f"{m};" for m in ordered)
             return ("{%s};" if row.kind is Kind.SET else "(%s);") % inner

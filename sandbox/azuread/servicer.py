@@ -72,7 +72,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """Says what would change."""
         olds, news = from_struct(request.olds), from_struct(request.news)
         found = _told(context, lambda: self._ready.diff(request.urn, olds, news, request.ignoreChanges))
-        kinds = {path: provider_pb2.PropertyDiff(kind=int(change)) for path, change in found.detailed.items()}  # type: ignore[arg-type]
+        kinds = {path: provider_pb2.PropertyDiff(kind=_kind(change.name)) for path, change in found.detailed.items()}
         some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(
             changes=some if found.changed else none,
@@ -115,7 +115,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(self, request: provider_pb2.InvokeRequest, context: _Context) -> provider_pb2.InvokeResponse:  # noqa: N802
         """Runs a function."""
         answer, failures = _told(context, lambda: self._ready.invoke(request.tok, from_struct(request.args)))
-        return provider_pb2.InvokeResponse(**{"return": to_struct(answer)}, failures=_failures(failures))  # type: ignore[arg-type]
+        return provider_pb2.InvokeResponse(**{"return": to_struct(answer)}, failures=_failures(failures))
 
     def Cancel(self, request: empty_pb2.Empty, context: _Context) -> empty_pb2.Empty:  # noqa: N802, ARG002
         """Ends whatever waits."""
@@ -133,6 +133,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if self._provider is None:
             raise ConfigurationError("the provider has not been configured")
         return self._provider
+
+
+_kind = provider_pb2.PropertyDiff.Kind.Value
 
 
 def _failures(reasons: list[str]) -> list[provider_pb2.CheckFailure]:

@@ -253,7 +253,7 @@ _APPLICATION = (
 )
 
 APPLICATION = Resource(
-    token="azuread:index/application:Application",
+    "azuread:index/application:Application",
     terraform="azuread_application",
     graph_type="application",
     identity=Identity("/applications/{}", "Application", ("Application",)),
@@ -334,7 +334,7 @@ _SERVICE_PRINCIPAL_OUTPUTS = (
 )
 
 SERVICE_PRINCIPAL = Resource(
-    token="azuread:index/servicePrincipal:ServicePrincipal",
+    "azuread:index/servicePrincipal:ServicePrincipal",
     terraform="azuread_service_principal",
     graph_type="servicePrincipal",
     identity=Identity("/servicePrincipals/{}", "Service Principal", ("Service Principal",)),
@@ -403,7 +403,7 @@ SERVICE_PRINCIPAL = Resource(
 # ---------------------------------------------------------------------------------------------------- credentials
 
 APPLICATION_PASSWORD = Resource(
-    token="azuread:index/applicationPassword:ApplicationPassword",
+    "azuread:index/applicationPassword:ApplicationPassword",
     terraform="azuread_application_password",
     graph_type="passwordCredential",
     identity=credentials.PASSWORD,
@@ -426,7 +426,7 @@ APPLICATION_PASSWORD = Resource(
 )
 
 APPLICATION_FEDERATED_IDENTITY_CREDENTIAL = Resource(
-    token="azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential",
+    "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential",
     terraform="azuread_application_federated_identity_credential",
     graph_type="federatedIdentityCredential",
     identity=credentials.FEDERATED,
@@ -463,7 +463,7 @@ APPLICATION_FEDERATED_IDENTITY_CREDENTIAL = Resource(
 # ---------------------------------------------------------------------------------------------------- grants and owners
 
 APP_ROLE_ASSIGNMENT = Resource(
-    token="azuread:index/appRoleAssignment:AppRoleAssignment",
+    "azuread:index/appRoleAssignment:AppRoleAssignment",
     terraform="azuread_app_role_assignment",
     graph_type="appRoleAssignment",
     identity=Identity(
@@ -487,7 +487,7 @@ APP_ROLE_ASSIGNMENT = Resource(
 )
 
 DELEGATED_PERMISSION_GRANT = Resource(
-    token="azuread:index/servicePrincipalDelegatedPermissionGrant:ServicePrincipalDelegatedPermissionGrant",
+    "azuread:index/servicePrincipalDelegatedPermissionGrant:ServicePrincipalDelegatedPermissionGrant",
     terraform="azuread_service_principal_delegated_permission_grant",
     graph_type="oAuth2PermissionGrant",
     identity=Identity("/oauth2PermissionGrants/{}", "O Auth 2 Permission Grant", ("O Auth 2 Permission Grant",)),
@@ -520,7 +520,7 @@ DELEGATED_PERMISSION_GRANT = Resource(
 )
 
 APPLICATION_OWNER = Resource(
-    token="azuread:index/applicationOwner:ApplicationOwner",
+    "azuread:index/applicationOwner:ApplicationOwner",
     terraform="azuread_application_owner",
     graph_type="directoryObject",
     identity=owners.OWNER,
@@ -538,7 +538,7 @@ APPLICATION_OWNER = Resource(
 # ---------------------------------------------------------------------------------------------------- directory roles
 
 DIRECTORY_ROLE = Resource(
-    token="azuread:index/directoryRole:DirectoryRole",
+    "azuread:index/directoryRole:DirectoryRole",
     terraform="azuread_directory_role",
     graph_type="directoryRole",
     identity=Identity("/directoryRoles/{}", "Directory Role", ("Directory Role",)),
@@ -571,7 +571,7 @@ DIRECTORY_ROLE = Resource(
 )
 
 DIRECTORY_ROLE_ASSIGNMENT = Resource(
-    token="azuread:index/directoryRoleAssignment:DirectoryRoleAssignment",
+    "azuread:index/directoryRoleAssignment:DirectoryRoleAssignment",
     terraform="azuread_directory_role_assignment",
     graph_type="unifiedRoleAssignment",
     identity=Identity(

@@ -21,7 +21,7 @@ class Unknown(enum.Enum):
 
 UNKNOWN = Unknown.UNKNOWN
 
-Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value] | Unknown"
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | Unknown | None"
 Object: TypeAlias = "dict[str, Value]"
 
 # Pulumi's own markers, part of its wire protocol.
@@ -98,7 +98,7 @@ def to_struct(fields: Mapping[str, Value]) -> struct_pb2.Struct:
     return struct
 
 
-def _from_wire(item: struct_pb2.Value) -> Value:
+def _from_wire(item: struct_pb2.Value) -> Value:  # noqa: PLR0911 - one for each form of a value
     match item.WhichOneof("kind"):
         case "bool_value":
             return item.bool_value
@@ -110,14 +110,14 @@ def _from_wire(item: struct_pb2.Value) -> Value:
             return [_from_wire(element) for element in item.list_value.values]
         case "struct_value":
             fields = item.struct_value.fields
-            if fields[_SIGNATURE].string_value == _SECRET if _SIGNATURE in fields else False:
+            if _SIGNATURE in fields and fields[_SIGNATURE].string_value == _SECRET:
                 return _from_wire(fields["value"])
             return from_struct(item.struct_value)
         case _:
             return None
 
 
-def _to_wire(value: Value) -> struct_pb2.Value:
+def _to_wire(value: Value) -> struct_pb2.Value:  # noqa: PLR0911 - one for each form of a value
     if value is None:
         return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
     if value is UNKNOWN:

@@ -33,20 +33,24 @@ def outgoing(rows: Sequence[Property], plan: Object, *, prior: Object | None = N
 def written(row: Property, value: Value, prior: Object | None = None) -> Value:
     """One value as Graph wants it."""
     if row.single:
-        if not is_object(value):
-            return {} if row.blank is Blank.LEFT_OUT else outgoing(row.block, _absent(row.block), prior=prior)
-        return outgoing(row.block, value, prior=prior)
+        if not is_object(value) and row.blank is Blank.LEFT_OUT:
+            return {}
+        return outgoing(row.block, value if is_object(value) else _absent(row.block), prior=prior)
     if row.kind in (Kind.LIST, Kind.SET):
-        members = [member for member in value if member is not None] if is_list(value) else []
-        ordered = sending_order(row, members) if row.kind is Kind.SET else members
-        if row.joined:
-            return row.joined.join(text(member) for member in ordered) or None
-        return [outgoing(row.block, member) if row.block and is_object(member) else member for member in ordered]
+        return _written_members(row, value)
     if row.kind is Kind.FLAG:
-        return bool(value) if isinstance(value, bool) else False
+        return value is True
     if row.kind is Kind.NUMBER:
         return value if isinstance(value, int) else 0
     return text(value) or ("" if row.blank is Blank.KEPT else None)
+
+
+def _written_members(row: Property, value: Value) -> Value:
+    members: list[Value] = [member for member in value if member is not None] if is_list(value) else []
+    ordered = sending_order(row, members) if row.kind is Kind.SET else members
+    if row.joined:
+        return row.joined.join(text(member) for member in ordered) or None
+    return [outgoing(row.block, member) if row.block and is_object(member) else member for member in ordered]
 
 
 def _absent(rows: Sequence[Property]) -> Object:
