@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -82,7 +83,7 @@ def entered(home: Path, identity: str, environment: Mapping[str, str]) -> Iterat
 
 def _running_tenant(home: Path) -> Endpoint:
     endpoint = _endpoint(home)
-    if endpoint is None or not _is_alive(endpoint["pid"]):
+    if endpoint is None or not _answers(endpoint["host"]):
         _start_tenant(home)
         endpoint = _endpoint(home)
     if endpoint is None:
@@ -98,11 +99,13 @@ def _endpoint(home: Path) -> Endpoint | None:
     return endpoint
 
 
-def _is_alive(pid: int) -> bool:
+def _answers(host: str) -> bool:
+    name, _, port = host.rpartition(":")
     try:
-        return b"sandbox.tenant" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:
+        socket.create_connection((name, int(port)), timeout=START_LIMIT_SECONDS).close()
+    except OSError:
         return False
+    return True
 
 
 def _start_tenant(home: Path) -> None:

@@ -64,7 +64,20 @@ class Project:
     def run(self, *command: str, identity: str = "deploy", environment: dict[str, str] | None = None) -> Ran:
         """Run a command in the project's folder, in the sandbox."""
         ran = subprocess.run(
-            [sys.executable, "-m", "sandbox", "exec", "--as", identity, "--", "env", "-C", self.folder, *command],
+            [
+                sys.executable,
+                "-m",
+                "sandbox",
+                "exec",
+                "--as",
+                identity,
+                "--",
+                "sh",
+                "-c",
+                'cd "$0" && exec "$@"',
+                self.folder,
+                *command,
+            ],
             cwd=ROOT,
             env={**os.environ, "SANDBOX_HOME": str(self.home), **(environment or {})},
             capture_output=True,

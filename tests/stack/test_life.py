@@ -142,6 +142,17 @@ def test_all_that_the_sandbox_keeps_is_its_owners_alone(project: Project) -> Non
     assert project.home.stat().st_mode & 0o077 == 0
 
 
+def test_a_protected_registration_refuses_to_be_destroyed(project: Project) -> None:
+    project.configure(protect=True)
+    project.up()
+    refused = project.pulumi("destroy", "--yes", "--skip-preview", "--non-interactive")
+    assert refused.status != 0
+    assert "protect" in refused.output
+    [application] = project.registrations()
+    assert len(application["passwordCredentials"]) == 1
+    assert project.grants() == [ROLE_IDS["Directory.Read.All"]]
+
+
 def test_the_engines_error_stands_alone_when_the_tenant_refuses(project: Project) -> None:
     refused = project.pulumi("up", "--yes", "--skip-preview", "--non-interactive", identity="preview")
     assert refused.status != 0
