@@ -73,7 +73,8 @@ def update(context: Context, key: str) -> Answer:
     context.store.replace(after)
     _keep_uris(context, before, after)
     for principal in context.store.find("servicePrincipals", appId=after["appId"]):
-        context.store.replace(merged(principal, follow(after)))
+        # A service principal keeps the name it was made with; only appDisplayName follows.
+        context.store.replace(merged(principal, follow(after) | {"displayName": principal["displayName"]}))
     return Answer(204)
 
 

@@ -162,9 +162,7 @@ def _plant_people(store: Store, now: datetime) -> None:
 
 def _plant_roles(store: Store, roles: list[list[str]]) -> None:
     for name, key in roles:
-        template = new(
-            "directoryRoleTemplates", {"id": key, "displayName": name, "description": f"{name} of the directory"}
-        )
+        template = new("directoryRoleTemplates", {"id": key, "displayName": name, "description": name})
         store.insert("directoryRoleTemplates", template)
         if key == _GLOBAL_ADMINISTRATOR:
             store.insert("directoryRoles", active(template))

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -41,6 +42,23 @@ class _Protocol(H11Protocol):
             await inner(scope, receive, send)
 
         self.app = with_cut
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP in Graph's form, as everything else is refused."""
+        body = {"error": {"code": "BadRequest", "message": msg}}
+        content = json.dumps(body).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(content)).encode()),
+            (b"connection", b"close"),
+        ]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=content),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -104,9 +122,7 @@ async def _serve(home: Path, *, stop_when_unused: bool) -> None:
         sys.stdout.flush()
     if stop_when_unused:
         with (home / "users.lock").open("a") as users:
-            while not stop.is_set() and not _unused(users):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), _USERS_CHECK_SECONDS)
+            await _until_unused(users, stop)
     else:
         await stop.wait()
     endpoint.unlink(missing_ok=True)
@@ -115,6 +131,15 @@ async def _serve(home: Path, *, stop_when_unused: bool) -> None:
         server.force_exit = True
     await asyncio.gather(*tasks)
     tenant.store.close()
+
+
+async def _until_unused(users: TextIO, stop: asyncio.Event) -> None:
+    """Wait until nobody uses the tenant any more; whoever started it has the first second to say that it does."""
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _USERS_CHECK_SECONDS)
+        if _unused(users):
+            return
 
 
 def _unused(users: TextIO) -> bool:

@@ -1,5 +1,6 @@
 """Test control: faults, replication lag, clock, log, snapshots, on a port and with a key of its own."""
 
+import fcntl
 import json
 import os
 import socket
@@ -172,7 +173,11 @@ def test_two_tenants_do_not_share_a_folder(tenant: RunningTenant):
 
 
 def test_an_unused_tenant_stops_by_itself(tmp_path: Path):
-    running = RunningTenant(tmp_path, "--stop-when-unused")
+    with (tmp_path / "users.lock").open("a") as user:
+        fcntl.flock(user, fcntl.LOCK_SH)
+        running = RunningTenant(tmp_path, "--stop-when-unused")
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(2.5)
     assert running.process.wait(15) == 0
     assert not (tmp_path / "tenant" / "endpoint.json").exists()
 
