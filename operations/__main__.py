@@ -1,0 +1,109 @@
+"""The command line: `python -m operations COMMAND --stack STACK`.
+
+Owns options, output and exit status: 0 good, 1 needs attention, 2 could not run.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from operations import options
+from operations.errors import OperationError
+from operations.expiry import expiry
+from operations.report import Report, Status, refuse
+from operations.retire import remove_orphans, retire
+from operations.rotate import rotate
+from operations.verify import verify
+
+app = typer.Typer(
+    help="Everyday work around a registration. Exit status: 0 good, 1 needs attention, 2 could not run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _run(command: Callable[[], Report], *, as_json: bool) -> None:
+    try:
+        report = command()
+    except OperationError as error:
+        refuse(error, as_json=as_json)
+        raise typer.Exit(Status.COULD_NOT_RUN) from None
+    report.show(as_json=as_json)
+    raise typer.Exit(report.status)
+
+
+@app.command("rotate")
+def _rotate(
+    stack: options.Stack,
+    days: Annotated[int, typer.Option(help="How many days the new secret lives.")] = 365,
+    if_due: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Only where the newest ends within, for instance, 60d.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Add a client secret to Pulumi.STACK.yaml; the next `pulumi up` makes it, beside the older one."""
+    _run(
+        lambda: rotate(stack, days, None if if_due is None else options.days(if_due, "--if-due")),
+        as_json=as_json,
+    )
+
+
+@app.command("retire")
+def _retire(
+    stack: options.Stack,
+    force: Annotated[bool, typer.Option("--force", help="Without the proof that the newest signs in.")] = False,
+    orphans: Annotated[
+        bool, typer.Option("--orphans", help="Instead, remove secrets from Entra that the stack does not know.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Take the older client secrets out of Pulumi.STACK.yaml, once the newest is proven to sign in."""
+    _run(lambda: remove_orphans(stack) if orphans else retire(stack, force=force), as_json=as_json)
+
+
+@app.command("verify")
+def _verify(
+    stack: options.Stack,
+    wait: Annotated[str, typer.Option(metavar="TIME", help="Wait for replication, for instance 5m.")] = "0s",
+    as_json: options.AsJson = False,
+) -> None:
+    """Sign in with each secret, compare permissions, read the directory, find what the stack does not know."""
+
+    def command() -> Report:
+        seconds = options.seconds(wait, "--wait")
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("Checking", total=seconds or None)
+            return verify(
+                stack,
+                seconds,
+                lambda left, why: progress.update(task, completed=seconds - left, description=f"Waiting. {why}"),
+            )
+
+    _run(command, as_json=as_json)
+
+
+@app.command("expiry")
+def _expiry(
+    stack: options.Stack,
+    warn: Annotated[str, typer.Option(metavar="DAYS", help="Attention below so many days.")] = "60d",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pipeline's summary.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show how many days each client secret has left."""
+
+    def command() -> Report:
+        report = expiry(stack, options.days(warn, "--warn"))
+        return Report(report.facts, findings=report.findings, text=report.markdown()) if markdown else report
+
+    _run(command, as_json=as_json)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m operations")

@@ -1,0 +1,361 @@
+"""The directory: signing in as an application, and the few reads and the one write that operations need.
+
+Owns the addresses of the cloud, sign-in with msal and Microsoft Graph over HTTP. Which cloud it is comes from where the
+azuread plugin takes it: ARM_METADATA_HOSTNAME, else `azuread:environment`. It leaves alone what an answer means.
+"""
+
+import os
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+import jwt
+import msal  # type: ignore[import-untyped]
+import requests
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import AzureCliCredential
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from operations.errors import OperationError
+from operations.stack_file import StackFile
+
+_CLOUDS: Mapping[str, tuple[str, str]] = {
+    "public": ("https://login.microsoftonline.com", "https://graph.microsoft.com"),
+    "usgovernment": ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
+    "dod": ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+    "china": ("https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
+}
+_OTHER_NAMES = {"global": "public", "usgovernmentl4": "usgovernment", "usgovernmentl5": "dod"}
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_TIMEOUT_SECONDS = 30
+_ATTEMPTS = 4
+_LONGEST_PAUSE_SECONDS = 10.0
+_PASSING = (429, 502, 503, 504)
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+
+_Model = TypeVar("_Model", bound=_Read)
+
+
+class Organization(_Read):
+    """The tenant's own description."""
+
+    id: str
+    display_name: str
+
+
+class PasswordCredential(_Read):
+    """A client secret as the directory shows it."""
+
+    key_id: str
+    display_name: str | None = None
+    end_date_time: str
+
+
+class AppRoleAssignment(_Read):
+    """A granted application permission."""
+
+    id: str
+    app_role_id: str
+    resource_id: str
+    resource_display_name: str | None = None
+
+
+class AppRole(_Read):
+    """An application permission that an API offers."""
+
+    id: str
+    value: str | None = None
+
+
+class _User(_Read):
+    id: str
+
+
+class _Application(_Read):
+    password_credentials: list[PasswordCredential] = Field(default_factory=list)
+
+
+class _Principal(_Read):
+    app_roles: list[AppRole] = Field(default_factory=list)
+
+
+class _Organizations(_Read):
+    value: list[Organization]
+
+
+class _Users(_Read):
+    value: list[_User]
+
+
+class _Assignments(_Read):
+    value: list[AppRoleAssignment]
+    next_link: str | None = Field(default=None, alias="@odata.nextLink")
+
+
+class _Endpoints(_Read):
+    login_endpoint: str
+
+
+class _Metadata(_Read):
+    microsoft_graph_resource_id: str
+    authentication: _Endpoints
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Where to sign in, and where Microsoft Graph is."""
+
+    login: str
+    graph: str
+    trust: ssl.SSLContext
+
+    @classmethod
+    def of(cls, file: StackFile) -> Self:
+        """The cloud that a stack's tenant lives in.
+
+        Raises:
+            OperationError: It is not known, does not answer, or is a real one while the stack is the sandbox's.
+        """
+        trust = ssl.create_default_context()
+        host = file.azuread.get("metadataHost") or os.environ.get("ARM_METADATA_HOSTNAME")
+        if file.sandbox and urlsplit(f"//{host or ''}").hostname not in _LOOPBACK:
+            raise OperationError(
+                f"The stack {file.stack} belongs to the sandbox, and this command runs outside of it.",
+                "It would sign in to a real tenant, so nothing was done.",
+                f"python -m sandbox exec -- python -m operations COMMAND --stack {file.stack}",
+            )
+        if host:
+            return cls(*_from_metadata(host, trust), trust)
+        named = (file.azuread.get("environment") or os.environ.get("ARM_ENVIRONMENT") or "public").lower()
+        name = _OTHER_NAMES.get(named, named)
+        if name not in _CLOUDS:
+            raise OperationError(
+                f"The cloud {named} is not known.",
+                "Nobody could be asked, so nothing was done.",
+                f"pulumi config set --stack {file.stack} azuread:environment public",
+            )
+        return cls(*_CLOUDS[name], trust)
+
+
+def _from_metadata(host: str, trust: ssl.SSLContext) -> tuple[str, str]:
+    try:
+        answer = httpx.get(
+            f"https://{host}/metadata/endpoints",
+            params={"api-version": "2022-09-01"},
+            verify=trust,
+            timeout=_TIMEOUT_SECONDS,
+        ).raise_for_status()
+        metadata = _Metadata.model_validate_json(answer.content)
+    except (httpx.HTTPError, httpx.InvalidURL, ValidationError) as error:
+        raise OperationError(
+            f"The cloud's endpoints could not be read from {host}: {_short(error)}",
+            "Nobody could be asked, so nothing was done.",
+            "check ARM_METADATA_HOSTNAME; in the sandbox: python -m sandbox exec -- ...",
+        ) from None
+    return metadata.authentication.login_endpoint.rstrip("/"), metadata.microsoft_graph_resource_id.rstrip("/")
+
+
+class SignInRefusedError(Exception):
+    """The directory did not sign the application in; the text is its reason."""
+
+
+def sign_in(cloud: Cloud, tenant_id: str, client_id: str, credential: str | dict[str, str]) -> str:
+    """Sign in as an application with client credentials, and get a token for Microsoft Graph.
+
+    Args:
+        cloud: The cloud.
+        tenant_id: The tenant.
+        client_id: The application (client) id.
+        credential: A client secret, or what msal takes in its place.
+
+    Returns:
+        The access token.
+
+    Raises:
+        SignInRefusedError: The directory refuses.
+        OperationError: The directory does not answer.
+    """
+    # A sign-in that was kept in memory would prove nothing: each one is made anew.
+    with requests.Session() as session:
+        session.verify = os.environ.get("SSL_CERT_FILE") or True
+        try:
+            application = msal.ConfidentialClientApplication(
+                client_id,
+                client_credential=credential,
+                authority=f"{cloud.login}/{tenant_id}",
+                instance_discovery=False,
+                http_client=_Requests(session),
+            )
+            answer = application.acquire_token_for_client([f"{cloud.graph}/.default"])
+        except (requests.RequestException, ValueError) as error:
+            raise OperationError(
+                f"{cloud.login} does not sign anybody in: {_short(error)}", "Nothing was done.", "try again later"
+            ) from None
+    token = answer.get("access_token")
+    if not isinstance(token, str):
+        described = str(answer.get("error_description") or answer.get("error") or "no token")
+        raise SignInRefusedError(described.split(" Trace ID", maxsplit=1)[0].splitlines()[0])
+    return token
+
+
+class _Requests:
+    """The HTTP client that msal uses, with a time limit on every call."""
+
+    def __init__(self, session: requests.Session) -> None:
+        self._session = session
+
+    def get(self, url: str, **arguments: object) -> requests.Response:
+        """GET."""
+        return self._session.request("GET", url, timeout=_TIMEOUT_SECONDS, **arguments)  # type: ignore[arg-type]
+
+    def post(self, url: str, **arguments: object) -> requests.Response:
+        """POST."""
+        return self._session.request("POST", url, timeout=_TIMEOUT_SECONDS, **arguments)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Nothing: the session is closed by who opened it."""
+
+
+def deployer_token(cloud: Cloud, tenant_id: str) -> str:
+    """Sign in as the identity that deploys, from where the azuread plugin takes its credentials.
+
+    Raises:
+        OperationError: There are no credentials, or they are refused.
+    """
+    environment = os.environ
+    client_id = environment.get("ARM_CLIENT_ID", "")
+    assertion = environment.get("ARM_OIDC_TOKEN")
+    if (file := environment.get("ARM_OIDC_TOKEN_FILE_PATH")) and not assertion:
+        assertion = _token_file(file)
+    credential: str | dict[str, str] | None = environment.get("ARM_CLIENT_SECRET") or (
+        {"client_assertion": assertion} if assertion else None
+    )
+    try:
+        if client_id and credential:
+            return sign_in(cloud, tenant_id, client_id, credential)
+        return AzureCliCredential(tenant_id=tenant_id).get_token(f"{cloud.graph}/.default").token
+    except (SignInRefusedError, ClientAuthenticationError) as error:
+        raise OperationError(
+            f"The identity that deploys cannot sign in: {_short(error)}",
+            "Nothing was changed.",
+            "az login, or set ARM_CLIENT_ID and ARM_CLIENT_SECRET or ARM_OIDC_TOKEN as for pulumi up",
+        ) from None
+
+
+def _token_file(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise OperationError(
+            f"ARM_OIDC_TOKEN_FILE_PATH cannot be read: {_short(error)}", "Nothing was changed.", "az login"
+        ) from None
+
+
+def roles(token: str) -> frozenset[str]:
+    """The application permissions that a token carries, as its reader would see them."""
+    claims: dict[str, object] = jwt.decode(token, options={"verify_signature": False})
+    listed = claims.get("roles")
+    return frozenset(map(str, listed)) if isinstance(listed, list) else frozenset()
+
+
+class GraphRefusedError(Exception):
+    """Microsoft Graph refused a request; the text is its reason."""
+
+
+class Graph:
+    """Microsoft Graph as one identity."""
+
+    def __init__(self, cloud: Cloud, token: str) -> None:
+        self._base = f"{cloud.graph}/v1.0"
+        self._client = httpx.Client(
+            headers={"Authorization": f"Bearer {token}"}, verify=cloud.trust, timeout=_TIMEOUT_SECONDS
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def organization(self) -> Organization:
+        """The organization that the tenant belongs to."""
+        found = self._read(_Organizations, f"{self._base}/organization?$select=id,displayName").value
+        if not found:
+            raise GraphRefusedError("it shows no organization")
+        return found[0]
+
+    def reads_users(self) -> bool:
+        """Whether there is a user to be read."""
+        return bool(self._read(_Users, f"{self._base}/users?$top=1&$select=id").value)
+
+    def password_credentials(self, object_id: str) -> list[PasswordCredential]:
+        """The client secrets of an application."""
+        path = f"{self._base}/applications/{quote(object_id)}?$select=id,passwordCredentials"
+        return self._read(_Application, path).password_credentials
+
+    def remove_password(self, object_id: str, key_id: str) -> None:
+        """Take a client secret from an application."""
+        self._answer("POST", f"{self._base}/applications/{quote(object_id)}/removePassword", {"keyId": key_id})
+
+    def app_role_assignments(self, principal_id: str) -> list[AppRoleAssignment]:
+        """The application permissions that a service principal is granted."""
+        url: str | None = f"{self._base}/servicePrincipals/{quote(principal_id)}/appRoleAssignments"
+        found: list[AppRoleAssignment] = []
+        while url:
+            page = self._read(_Assignments, url)
+            found += page.value
+            url = page.next_link
+        return found
+
+    def app_roles(self, principal_id: str) -> list[AppRole]:
+        """The application permissions that an API offers."""
+        path = f"{self._base}/servicePrincipals/{quote(principal_id)}?$select=id,appRoles"
+        return self._read(_Principal, path).app_roles
+
+    def _read(self, model: type[_Model], url: str) -> _Model:
+        answer = self._answer("GET", url)
+        try:
+            return model.model_validate_json(answer.content)
+        except ValidationError as error:
+            raise GraphRefusedError(f"it answers in a form that is not Graph's: {_short(error)}") from None
+
+    def _answer(self, method: str, url: str, body: Mapping[str, str] | None = None) -> httpx.Response:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                answer = self._client.request(method, url, json=body)
+            except httpx.HTTPError as error:
+                if method == "GET" and attempt < _ATTEMPTS:
+                    continue
+                raise OperationError(
+                    f"Microsoft Graph does not answer: {_short(error)}", "The command stopped there.", "try again later"
+                ) from None
+            if answer.is_success:
+                return answer
+            if answer.status_code not in _PASSING or attempt == _ATTEMPTS:
+                break
+            asked = answer.headers.get("retry-after", "")
+            time.sleep(min(float(asked) if asked.isdigit() else float(attempt), _LONGEST_PAUSE_SECONDS))
+        raise GraphRefusedError(_graph_error(answer))
+
+
+def _graph_error(answer: httpx.Response) -> str:
+    try:
+        error = answer.json()["error"]
+        return f"{answer.status_code} {error['code']}: {error['message']}"
+    except (ValueError, KeyError, TypeError):
+        return f"status {answer.status_code}"
+
+
+def _short(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

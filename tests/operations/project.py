@@ -1,0 +1,171 @@
+"""A project with its operations in a sandbox of its own, and the days of an operator in it.
+
+Owns the copy of the command line beside the stack, the day (in the commands and in the tenant alike), sign-ins as an
+agent would make them, and the test control of the tenant.
+"""
+
+import json
+import shutil
+import ssl
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from ruamel.yaml import YAML
+
+from tests.stack.project import ROOT, Project
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command of the operations left."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
+    def all(self) -> str:
+        return self.out + self.err
+
+
+class OperatedProject(Project):
+    """One project, one stack `dev`, one sandbox; its commands run with the sandbox's environment."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        shutil.copytree(ROOT / "operations", self.folder / "operations", ignore=shutil.ignore_patterns("__pycache__"))
+        self.file = self.folder / "Pulumi.dev.yaml"
+        self.environment = self._environment()
+        self.day = datetime.now(UTC).date()
+        endpoint = json.loads((self.home / "tenant" / "endpoint.json").read_text())
+        self.url: str = endpoint["url"]
+        self.tenant_id: str = endpoint["tenantId"]
+        self.control = httpx.Client(
+            base_url=endpoint["controlUrl"], headers={"Authorization": f"Bearer {endpoint['controlKey']}"}, timeout=30
+        )
+        self.http = httpx.Client(
+            base_url=self.url,
+            verify=self.tls,
+            timeout=30,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        printed = self.run(sys.executable, "-c", "import json, os; print('\\n' + json.dumps(dict(os.environ)))")
+        assert printed.status == 0, printed.output
+        found: dict[str, str] = json.loads(next(line for line in printed.output.splitlines() if line.startswith("{")))
+        return found
+
+    def close(self) -> None:
+        self.control.close()
+        self.http.close()
+        super().close()
+
+    def direct(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project, in the environment that the sandbox gives to commands."""
+        environment = {**self.environment, "IDENTITY_MANAGER_TODAY": self.day.isoformat(), **more}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
+    def operate(self, *arguments: str, **more: str) -> Done:
+        """Run `python -m operations` on the stack."""
+        ran = self.direct(sys.executable, "-m", "operations", arguments[0], "--stack", "dev", *arguments[1:], **more)
+        assert "Traceback" not in ran.stderr, ran.stderr
+        return Done(ran.returncode, ran.stdout, ran.stderr)
+
+    def deploy(self, *, succeeds: bool = True) -> None:
+        """`pulumi up` on the stack."""
+        ran = self.direct("pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", "dev")
+        assert (ran.returncode == 0) == succeeds, ran.stdout + ran.stderr
+
+    def set_day(self, day: date) -> None:
+        """Make it noon of a day, for the commands and in the tenant."""
+        self.day = day
+        shift = datetime.combine(day, time(12), UTC) - datetime.now(UTC)
+        self.control.put("/clock", json={"shiftSeconds": shift.total_seconds()}).raise_for_status()
+
+    def pass_days(self, number: int) -> None:
+        self.set_day(self.day + timedelta(days=number))
+
+    def fault(self, **fault: object) -> None:
+        """Let the next call that fits go wrong."""
+        self.control.post("/faults", json=fault).raise_for_status()
+
+    def no_faults(self) -> None:
+        self.control.delete("/faults").raise_for_status()
+
+    def signs_in(self, value: str, application_id: str | None = None) -> bool:
+        """Whether the registered application signs in with a secret."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": application_id or self.application_id,
+            "client_secret": value,
+            "scope": f"{self.url}/.default",
+        }
+        return self.http.post(f"/{self.tenant_id}/oauth2/v2.0/token", data=form).status_code == 200
+
+    def administrator(self) -> httpx.Client:
+        """Microsoft Graph as the tenant's administrator."""
+        identity = json.loads((self.home / "tenant" / "identities.json").read_text())["admin"]
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": identity["clientId"],
+            "client_secret": identity["secret"],
+            "scope": f"{self.url}/.default",
+        }
+        token = self.http.post(f"/{self.tenant_id}/oauth2/v2.0/token", data=form).raise_for_status().json()
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        return httpx.Client(base_url=f"{self.url}/v1.0", verify=self.tls, headers=headers, timeout=30)
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.home / "tenant" / "ca.pem"))
+
+    def state(self) -> list[dict[str, Any]]:
+        """The resources of the state, secrets in plain text."""
+        ran = self.direct("pulumi", "stack", "export", "--show-secrets", "--stack", "dev")
+        assert ran.returncode == 0, ran.stderr
+        found: list[dict[str, Any]] = json.loads(ran.stdout)["deployment"].get("resources", [])
+        return found
+
+    def secrets(self) -> dict[str, str]:
+        """The values of the secrets in the state by their expiry dates; of one connection."""
+        passwords = [one["outputs"] for one in self.state() if one["type"].endswith(":ApplicationPassword")]
+        return {one["endDate"][:10]: json.loads(one["value"]["plaintext"]) for one in passwords}
+
+    def exported(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in plain text."""
+        ran = self.direct("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", "dev")
+        assert ran.returncode == 0, ran.stderr
+        found: dict[str, Any] = json.loads(ran.stdout)
+        self.application_id = found["ApplicationId"]
+        return found
+
+    def application(self) -> dict[str, Any]:
+        """The registered application as the directory shows it."""
+        with self.administrator() as graph:
+            path = "/applications?$filter=startswith(displayName,'Identity Manager')"
+            [found] = graph.get(path).raise_for_status().json()["value"]
+        self.application_id = found["appId"]
+        one: dict[str, Any] = found
+        return one
+
+    def in_tenant(self) -> set[str]:
+        """The ids of the application's secrets in the directory."""
+        return {one["keyId"] for one in self.application()["passwordCredentials"]}
+
+    def dates(self) -> list[str]:
+        """The dates in the stack's file."""
+        return list(YAML(typ="safe").load(self.file.read_text())["config"]["identity-manager:secrets"])
+
+    def known(self) -> set[str]:
+        """The ids of the secrets in the state."""
+        return {one["outputs"]["keyId"] for one in self.state() if one["type"].endswith(":ApplicationPassword")}
