@@ -125,13 +125,13 @@ def test_a_service_principal_needs_an_application(admin: httpx.Client):
     )
 
 
-def test_a_service_principal_follows_its_application(admin: httpx.Client):
+def test_a_service_principal_follows_its_application_and_keeps_its_own_name(admin: httpx.Client):
     app = application(admin)
     holder = principal(admin, app)
     admin.patch(f"/applications/{app['id']}", json={"displayName": "Renamed", "appRoles": [_ROLE]})
     after = admin.get(f"/servicePrincipals/{holder['id']}").json()
     assert (after["displayName"], after["appDisplayName"], after["appRoles"][0]["value"]) == (
-        "Renamed",
+        holder["displayName"],
         "Renamed",
         "Read.All",
     )
