@@ -103,6 +103,7 @@ def plant(store: Store, secrets: dict[str, str]) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     catalogue = json.loads(_CATALOGUE.read_text())
     store.set("domain", DOMAIN)
+    store.set("name", TENANT_NAME)
     _plant_organization(store, now)
     _plant_people(store, now)
     _plant_roles(store, catalogue["directoryRoles"])

@@ -124,6 +124,15 @@ class Store:
         for number, body in rows:
             yield number, json.loads(body)
 
+    def newest(self, kind: str, before: int | None, limit: int) -> list[tuple[int, Document]]:
+        """The live objects of a kind, newest first, from before a position on."""
+        rows = self._db.execute(
+            "SELECT number, body FROM objects WHERE kind = ? AND deleted_by IS NULL AND number < ?"
+            " ORDER BY number DESC LIMIT ?",
+            (kind, before if before is not None else 1 << 62, limit),
+        )
+        return [(number, json.loads(body)) for number, body in rows.fetchall()]
+
     def count(self, kind: str) -> int:
         """How many live objects of a kind there are."""
         query = "SELECT count(*) FROM objects WHERE kind = ? AND deleted_by IS NULL"

@@ -117,19 +117,19 @@ class Tenant:
             content_type, authorization = call.headers.get("content-type", ""), call.headers.get("authorization", "")
             return self._sign_in.token(token.group(1), content_type, authorization, call.body)
         if call.method not in ("GET", "HEAD") or token:
-            known = token or self._page(call.path) is not None
+            known = token or self._page(call.path, call.query) is not None
             if known:
                 return self._refuse(
                     405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
                 ), None
             return self._refuse(404, "NotFound", "There is nothing at this address."), None
         try:
-            answer = self._page(call.path)
+            answer = self._page(call.path, call.query)
         except SignInError as error:
             answer = Answer(error.status, error.body(self.clock.now()))
         return answer or self._refuse(404, "NotFound", "There is nothing at this address."), None
 
-    def _page(self, path: str) -> Answer | None:
+    def _page(self, path: str, query: str) -> Answer | None:
         if path == "/metadata/endpoints":
             return self._sign_in.metadata()
         if path == "/common/discovery/instance":
@@ -138,7 +138,7 @@ class Tenant:
             return self._sign_in.openid_configuration(match.group(1))
         if match := _KEYS_PATH.fullmatch(path):
             return self._sign_in.keys(match.group(1))
-        return self._portal.page(path)
+        return self._portal.page(path, query)
 
     def _refuse(self, status: int, code: str, message: str) -> Answer:
         return Answer(status, GraphError(status, code, message).body(self.clock.now(), "", ""))
