@@ -1,0 +1,47 @@
+"""What each identity needs: proven at the tenant's permission gate."""
+
+import re
+
+import pytest
+
+from tests.stack.project import Project
+
+
+def steps(output: str) -> list[str]:
+    """The plan's lines in an order that does not depend on the engine's parallelism."""
+    body = output.split("Previewing update", 1)[1]
+    return sorted(line for line in body.splitlines() if line.strip() and not re.search("Duration|@ preview", line))
+
+
+@pytest.mark.parametrize("refresh", [(), ("--refresh",)], ids=["plain", "refresh"])
+def test_a_preview_identity_sees_what_the_deployer_sees_and_writes_nothing(
+    project: Project, refresh: tuple[str, ...]
+) -> None:
+    project.configure(owners=["44444444-4444-4444-8444-444444444444"])
+    project.up()
+    project.configure(organization="Fabrikam", fulfillment=True, secrets=["2027-11-24", "2028-05-24"], owners=None)
+    before = len(project.calls())
+    seen = project.pulumi("preview", "--diff", "--non-interactive", *refresh, identity="preview")
+    assert seen.status == 0, seen.output
+    calls = project.calls()[before:]
+    assert {call["identity"] for call in calls if "/v1.0/" in call["path"]} == {"preview"}
+    assert [call for call in calls if call["method"] != "GET" and not call["path"].endswith("/token")] == []
+    deployers = project.pulumi("preview", "--diff", "--non-interactive", *refresh)
+    assert steps(seen.output) == steps(deployers.output)
+    assert any("Fabrikam" in line for line in steps(seen.output))
+
+
+def test_the_deployer_needs_no_more_than_its_three_permissions_for_the_whole_life(project: Project) -> None:
+    project.up()
+    for change in (
+        {"secrets": ["2027-11-24", "2028-05-24"]},
+        {"owners": ["44444444-4444-4444-8444-444444444444"]},
+        {"fulfillment": True},
+        {"secrets": ["2028-05-24"]},
+    ):
+        project.configure(**change)
+        project.up()
+    destroyed = project.pulumi("destroy", "--yes", "--skip-preview", "--non-interactive")
+    assert destroyed.status == 0, destroyed.output
+    refused = [call for call in project.calls() if call["status"] == 403]
+    assert refused == []
