@@ -4,6 +4,7 @@ Owns options, output and exit status: 0 good, 1 needs attention, 2 could not run
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from operations import options
+from operations.agent_forms import Form
+from operations.agent_settings import agent_settings
 from operations.errors import OperationError
 from operations.expiry import expiry
 from operations.report import Report, Status, refuse
@@ -103,6 +106,26 @@ def _expiry(
         return Report(report.facts, findings=report.findings, text=report.markdown()) if markdown else report
 
     _run(command, as_json=as_json)
+
+
+@app.command("agent-settings")
+def _agent_settings(  # noqa: PLR0913, PLR0917 - one parameter per option
+    stack: options.Stack,
+    form: Annotated[Form | None, typer.Option(help="The form; json by default.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write this file, for its owner alone.")] = None,
+    merge: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Put them into this appsettings.agent.json, a backup beside it.")
+    ] = None,
+    without_secret: Annotated[
+        bool, typer.Option("--without-secret", help="Leave the secret out, for what may be committed.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write the agent's connections in the form wanted; a secret goes into files only."""
+    _run(
+        lambda: agent_settings(stack, form, output=output, merge=merge, with_secret=not without_secret),
+        as_json=as_json,
+    )
 
 
 if __name__ == "__main__":

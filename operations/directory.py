@@ -243,7 +243,7 @@ def deployer_token(cloud: Cloud, tenant_id: str) -> str:
     try:
         if client_id and credential:
             return sign_in(cloud, tenant_id, client_id, credential)
-        return AzureCliCredential(tenant_id=tenant_id).get_token(f"{cloud.graph}/.default").token
+        return str(AzureCliCredential(tenant_id=tenant_id).get_token(f"{cloud.graph}/.default").token)
     except (SignInRefusedError, ClientAuthenticationError) as error:
         raise OperationError(
             f"The identity that deploys cannot sign in: {_short(error)}",

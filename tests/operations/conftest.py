@@ -1,27 +1,28 @@
 """Fixtures of the tests of the operations."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.operations.project import OperatedProject
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[OperatedProject]:
-    """A project whose stack is made and not deployed."""
-    made = OperatedProject(tmp_path)
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatedProject]:
+    made = OperatedProject(tmp_path_factory.mktemp("operations"))
     made.init()
+    made.outlive_the_rehearsal()
+    made.configure(secrets=None)
+    assert made.operate("rotate").status == 0
+    made.deploy()
+    made.remember()
     yield made
     made.close()
 
 
 @pytest.fixture
-def deployed(project: OperatedProject) -> OperatedProject:
+def deployed(_made: OperatedProject) -> OperatedProject:
     """A project with one secret, deployed, that ends a year from now."""
-    project.configure(secrets=None)
-    assert project.operate("rotate").status == 0
-    project.deploy()
-    project.exported()
-    return project
+    _made.restore()
+    _made.exported()
+    return _made

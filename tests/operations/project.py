@@ -47,6 +47,9 @@ class OperatedProject(Project):
         self.file = self.folder / "Pulumi.dev.yaml"
         self.environment = self._environment()
         self.day = datetime.now(UTC).date()
+        self.application_id = ""
+        self._file_at_start = b""
+        self._lasting: dict[str, str] = {}
         endpoint = json.loads((self.home / "tenant" / "endpoint.json").read_text())
         self.url: str = endpoint["url"]
         self.tenant_id: str = endpoint["tenantId"]
@@ -58,6 +61,36 @@ class OperatedProject(Project):
             verify=self.tls,
             timeout=30,
         )
+
+    def remember(self) -> None:
+        """Keep tenant, state and stack file as they are now, for `restore`."""
+        self.control.post("/snapshots/start").raise_for_status()
+        shutil.copytree(self.home / "state", self.home / "state-at-start")
+        self._file_at_start = self.file.read_bytes()
+
+    def restore(self) -> None:
+        """Put tenant, state, stack file and day back to what was remembered."""
+        self.no_faults()
+        self.control.post("/snapshots/start/restore").raise_for_status()
+        self.set_day(datetime.now(UTC).date())
+        shutil.rmtree(self.home / "state")
+        shutil.copytree(self.home / "state-at-start", self.home / "state")
+        self.file.write_bytes(self._file_at_start)
+
+    def outlive_the_rehearsal(self) -> None:
+        """Give the identities that deploy and administer secrets that last longer than any test's shifted clock."""
+        end = f"{self.day.year + 20}-01-01T00:00:00Z"
+        with self.administrator() as graph:
+            for name in ("deploy", "admin"):
+                client_id = self._identity(name)["clientId"]
+                path = f"/applications(appId='{client_id}')/addPassword"
+                answer = graph.post(path, json={"passwordCredential": {"endDateTime": end}}).raise_for_status().json()
+                self._lasting[name] = answer["secretText"]
+        self.environment["ARM_CLIENT_SECRET"] = self._lasting["deploy"]
+
+    def _identity(self, name: str) -> dict[str, str]:
+        identities: dict[str, dict[str, str]] = json.loads((self.home / "tenant" / "identities.json").read_text())
+        return {**identities[name], **({"secret": self._lasting[name]} if name in self._lasting else {})}
 
     def _environment(self) -> dict[str, str]:
         printed = self.run(sys.executable, "-c", "import json, os; print('\\n' + json.dumps(dict(os.environ)))")
@@ -114,7 +147,7 @@ class OperatedProject(Project):
 
     def administrator(self) -> httpx.Client:
         """Microsoft Graph as the tenant's administrator."""
-        identity = json.loads((self.home / "tenant" / "identities.json").read_text())["admin"]
+        identity = self._identity("admin")
         form = {
             "grant_type": "client_credentials",
             "client_id": identity["clientId"],
