@@ -27,7 +27,7 @@ shell: .venv/ready ## a shell in which plain `pulumi` works on the sandbox
 test: check ## check the code and run all tests
 	.venv/bin/python -m pytest -n 2
 
-check: .venv/ready
+check: .venv/ready-for-tests
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy .
@@ -35,9 +35,14 @@ check: .venv/ready
 clean: ## remove the sandbox and the virtual environment
 	rm -rf .sandbox .venv
 
-.venv/ready: requirements.txt requirements-dev.txt constraints.txt
+.venv/ready: requirements.txt requirements-tools.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s: make PYTHON=python3.12 ..." % sys.version.split()[0])'
 	@echo "Installing the Python packages into .venv ..."
 	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-tools.txt
+	@touch $@
+
+.venv/ready-for-tests: .venv/ready requirements-dev.txt
+	@echo "Installing what the tests need into .venv ..."
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
