@@ -37,6 +37,8 @@ class Project:
         for name in PROGRAM:
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, self.folder / name)
+        # Pulumi's own language host looks for the project's virtual environment.
+        (self.folder / ".venv").symlink_to(sys.prefix)
         self.settings: dict[str, object] = {
             key.removeprefix("identity-manager:"): value
             for key, value in yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"].items()
