@@ -3,14 +3,15 @@ SANDBOX = .venv/bin/python -m sandbox
 STACK ?= dev
 IN_STACK = $(SANDBOX) exec -- sh -c 'pulumi stack select --create $(STACK) >/dev/null && exec "$$@"' sh
 
-.PHONY: help up preview destroy shell outputs test check clean
+.PHONY: help up preview destroy shell outputs portal verify expiry rotate retire test check clean
 
 help: ## show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 up: .venv/ready ## register Identity Manager in the sandbox's tenant and print the outputs
+	@.venv/bin/python -m operations rotate --stack $(STACK) --if-due 60d
 	@$(IN_STACK) pulumi up --yes --stack $(STACK)
-	@printf '\nShow the secrets:  make outputs\nSee the plan:      edit Pulumi.$(STACK).yaml, then make preview\nWork in it:        make shell   (then: pulumi stack, pulumi up, ...)\nTake it all away:  make destroy\n'
+	@printf '\nShow the secrets:  make outputs\nLook at it:        make portal\nSee the plan:      edit Pulumi.$(STACK).yaml, then make preview\nWork in it:        make shell   (then: pulumi stack, pulumi up, ...)\nProve it works:    make verify\nTake it all away:  make destroy\n'
 
 preview: .venv/ready ## show what `make up` would change
 	@$(IN_STACK) pulumi preview --diff --stack $(STACK)
@@ -23,6 +24,21 @@ destroy: .venv/ready ## remove all that `make up` made
 
 shell: .venv/ready ## a shell in which plain `pulumi` works on the sandbox
 	@$(IN_STACK) $${SHELL:-sh}
+
+portal: .venv/ready ## keep the sandbox's portal page open in a browser's reach
+	@$(SANDBOX) exec -- sh -c 'echo "https://$$ARM_METADATA_HOSTNAME/ (its certificate is the sandbox'"'"'s own; Ctrl-C ends it)"; exec sleep 86400'
+
+verify: .venv/ready ## sign in with each secret, compare the permissions, read the directory
+	@$(SANDBOX) exec -- python -m operations verify --stack $(STACK)
+
+expiry: .venv/ready ## show how many days each secret has left
+	@$(SANDBOX) exec -- python -m operations expiry --stack $(STACK)
+
+rotate: .venv/ready ## add a secret to the stack file, for the next `make up`
+	@.venv/bin/python -m operations rotate --stack $(STACK)
+
+retire: .venv/ready ## take the older secrets out of the stack file, for the next `make up`
+	@$(SANDBOX) exec -- python -m operations retire --stack $(STACK)
 
 test: check ## check the code and run all tests
 	.venv/bin/python -m pytest -n 2
