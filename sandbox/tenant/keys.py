@@ -43,7 +43,7 @@ class SigningKey:
     def __init__(self, path: Path) -> None:
         if not path.exists():
             write_private(path, _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
-        # The key is our own: proving anew at every start that it is one would take longer than all the rest of the start.
+        # The key is our own; proving at every start that it is one would take longer than all the rest.
         key = serialization.load_pem_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
         if not isinstance(key, rsa.RSAPrivateKey):
             raise TypeError(f"{path} is not an RSA key")

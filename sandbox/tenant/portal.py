@@ -4,7 +4,9 @@ Owns the page at `/`: the app registrations and, for each, what the product's gu
 Overview, Certificates & secrets, API permissions with their consent. Changes are made over Graph, never here.
 """
 
+from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from urllib.parse import parse_qs
 
 from sandbox.tenant.clock import parsed
@@ -18,34 +20,7 @@ _AUDIENCES = {
     "AzureADandPersonalMicrosoftAccount": "All Microsoft account users",
     "PersonalMicrosoftAccount": "Personal Microsoft accounts",
 }
-_STYLE = """
-:root { color-scheme: light dark; --ground: #faf9f8; --sheet: #fff; --ink: #201f1e; --quiet: #605e5c; --line: #c8c6c4;
-  --link: #005ba1; --good: #0b6a0b; --warn: #8a4500; }
-@media (prefers-color-scheme: dark) {
-  :root { --ground: #111; --sheet: #1e1d1c; --ink: #f3f2f1; --quiet: #b8b6b4; --line: #4a4847; --link: #6cb8f6;
-    --good: #7fd07f; --warn: #f3b26b; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.5 "Segoe UI", system-ui, sans-serif; }
-header { background: #0f3a5f; color: #fff; padding: .7rem 1.5rem; }
-header p { margin: 0; font-weight: 600; }
-main { max-width: 68rem; margin: 0 auto; padding: 1.5rem; }
-h1 { font-size: 1.6rem; margin: 0 0 1rem; } h2 { font-size: 1.25rem; margin: 0; } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
-article, .sheet { background: var(--sheet); border: 1px solid var(--line); border-radius: 4px; padding: 1.2rem 1.5rem;
-  margin-bottom: 1.5rem; }
-a { color: var(--link); } a:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
-.skip { position: absolute; left: -100rem; } .skip:focus { left: 1rem; top: .5rem; background: var(--sheet); padding: .4rem .8rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .45rem .9rem .45rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--quiet); font-weight: 600; white-space: nowrap; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.5rem; margin: .4rem 0 0; }
-dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
-code { font: .9em ui-monospace, Consolas, monospace; }
-.good { color: var(--good); white-space: nowrap; } .warn { color: var(--warn); white-space: nowrap; } .quiet { color: var(--quiet); }
-nav { margin-top: 1rem; display: flex; gap: 1.5rem; }
-@media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } main { padding: .8rem; } }
-"""
+_STYLE = Path(__file__).with_name("portal.css")
 
 
 class Portal:
@@ -180,9 +155,11 @@ class Portal:
     ) -> tuple[str, ...]:
         store = self._directory.store
         found = store.find("servicePrincipals", appId=app_id)
-        api = found[0] if found else {"id": "", "displayName": app_id, "appRoles": [], "oauth2PermissionScopes": []}
+        api: Document = (
+            found[0] if found else {"id": "", "displayName": app_id, "appRoles": [], "oauth2PermissionScopes": []}
+        )
         offered = api["appRoles"] if kind == "Role" else api["oauth2PermissionScopes"]
-        named = next((one for one in offered if one["id"] == key), {})
+        named: Document = next((one for one in offered if one["id"] == key), {})
         consented = (api["id"], key) in granted
         if kind == "Scope":
             scopes = [
@@ -211,7 +188,7 @@ def _text(value: object) -> str:
     return escape(str(value))
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]], empty: str) -> str:
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], empty: str) -> str:
     if not rows:
         return f'<p class="quiet">{escape(empty)}</p>'
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
@@ -219,7 +196,7 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]], empty: str) ->
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _links(has_newer: bool, last: int | None) -> str:  # noqa: FBT001 - a private fragment of the page
+def _links(has_newer: bool, last: int | None) -> str:
     newer = '<a href="/">Newest</a>' if has_newer else ""
     older = f'<a href="/?before={last}">Older</a>' if last is not None else ""
     return f'<nav aria-label="Pages">{newer}{older}</nav>' if newer or older else ""
@@ -230,8 +207,9 @@ def _document(tenant: str, register: str, articles: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>App registrations - {name}</title><style>{_STYLE}</style></head><body>"
+        f"<title>App registrations - {name}</title><style>{_STYLE.read_text()}</style></head><body>"
         f'<a class="skip" href="#main">Skip to content</a><header><p>{name} | Sandbox tenant</p></header>'
-        f'<main id="main"><h1>App registrations</h1><section class="sheet" aria-label="App registrations">{register}</section>'
+        f'<main id="main"><h1>App registrations</h1>'
+        f'<section class="sheet" aria-label="App registrations">{register}</section>'
         f"{articles}</main></body></html>"
     )

@@ -177,7 +177,9 @@ def _port_before(folder: Path) -> int:
 def _socket(port: int) -> socket.socket:
     """A listening socket, at the wanted port if it is free."""
     for wanted in (port, 0):
-        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # The protocol is named, because asyncio sends small packets at once only on sockets that say they are TCP;
+        # without it every small answer waits 40 ms for the client's acknowledgement.
+        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind((_LOOPBACK, wanted))

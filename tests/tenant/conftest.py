@@ -136,3 +136,11 @@ def secret(client: httpx.Client, app: dict[str, Any], **credential: object) -> d
     """A new client secret."""
     body = {"passwordCredential": credential} if credential else {}
     return made(client.post(f"/applications/{app['id']}/addPassword", json=body))
+
+
+@pytest.fixture
+def app(admin: httpx.Client) -> dict[str, Any]:
+    """An application that may read the directory."""
+    body = application(admin)
+    grant(admin, principal(admin, body))
+    return body

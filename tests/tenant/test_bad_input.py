@@ -10,6 +10,7 @@ import ssl
 import string
 import uuid
 from collections.abc import MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,111 @@ from tests.tenant.conftest import GRAPH, RunningTenant, application, code, graph
 _TRIES = 12_000
 _ODD = ["PUT", "HEAD", "OPTIONS", "TRACE", "CONNECT", "MERGE", "get", "POST ", ""]
 _JUNK: list[Any] = [
-    None, True, False, 0, -1, 1 << 70, 1.5, "", "x", "x" * 5000, "\u0000", "\ud800", "’", "../..", "' or 1 eq 1", [], {},
-    [None], [[]], [{}], {"a": 1}, {"@odata.type": 1}, "2020-01-01T00:00:00Z", "99999999-9999-4999-8999-999999999999",
-]  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1 << 70,
+    1.5,
+    "",
+    "x",
+    "x" * 5000,
+    "\u0000",
+    "\ud800",
+    "../..",
+    "' or 1 eq 1",
+    [],
+    {},
+    [None],
+    [[]],
+    [{}],
+    {"a": 1},
+    {"@odata.type": 1},
+    "2020-01-01T00:00:00Z",
+    "99999999-9999-4999-8999-999999999999",
+]
 _NAMES = [
-    "displayName", "appId", "id", "tags", "web", "api", "appRoles", "passwordCredentials", "keyCredentials", "keyId",
-    "owners@odata.bind", "@odata.id", "passwordCredential", "principalId", "resourceId", "appRoleId", "clientId", "scope",
-    "consentType", "roleTemplateId", "roleDefinitionId", "directoryScopeId", "name", "issuer", "subject", "audiences",
-    "ids", "types", "requests", "requiredResourceAccess", "identifierUris", "optionalClaims", "info", "noSuch",
-]  # fmt: skip
+    "displayName",
+    "appId",
+    "id",
+    "tags",
+    "web",
+    "api",
+    "appRoles",
+    "passwordCredentials",
+    "keyCredentials",
+    "keyId",
+    "owners@odata.bind",
+    "@odata.id",
+    "passwordCredential",
+    "principalId",
+    "resourceId",
+    "appRoleId",
+    "clientId",
+    "scope",
+    "consentType",
+    "roleTemplateId",
+    "roleDefinitionId",
+    "directoryScopeId",
+    "name",
+    "issuer",
+    "subject",
+    "audiences",
+    "ids",
+    "types",
+    "requests",
+    "requiredResourceAccess",
+    "identifierUris",
+    "optionalClaims",
+    "info",
+    "noSuch",
+]
 _WORDS = [
-    "$filter", "$select", "$top", "$expand", "$count", "$orderby", "$search", "$skiptoken", "=", "&", "eq", "ne", "and",
-    "or", "not", "in", "any(", "startswith(", "(", ")", "'", "''", "/", ":", ",", "null", "true", "displayName", "appId",
-    "tags", "web", "id", "owners", "7", "x", "%27", "%", "%00", "+", "%20", "2020-01-01T00:00:00Z", "\u2019", "t",
-]  # fmt: skip
+    "$filter",
+    "$select",
+    "$top",
+    "$expand",
+    "$count",
+    "$orderby",
+    "$search",
+    "$skiptoken",
+    "=",
+    "&",
+    "eq",
+    "ne",
+    "and",
+    "or",
+    "not",
+    "in",
+    "any(",
+    "startswith(",
+    "(",
+    ")",
+    "'",
+    "''",
+    "/",
+    ":",
+    ",",
+    "null",
+    "true",
+    "displayName",
+    "appId",
+    "tags",
+    "web",
+    "id",
+    "owners",
+    "7",
+    "x",
+    "%27",
+    "%",
+    "%00",
+    "+",
+    "%20",
+    "2020-01-01T00:00:00Z",
+    "\u2019",
+    "t",
+]
 
 
 class Fuzzer:
@@ -44,7 +136,7 @@ class Fuzzer:
 
     def __init__(self, tenant: Tenant, seed: int) -> None:
         self.tenant = tenant
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - chance, not secrecy
         self.authorization = ""
         self.ids: list[str] = ["99999999-9999-4999-8999-999999999999", "x", "$ref", TENANT_ID]
         known = [one for kind in ("servicePrincipals", "users", "applications") for one in tenant.store.find(kind)]
@@ -56,15 +148,34 @@ class Fuzzer:
         key = self.random.choice(self.ids)
         kind = self.random.choice(["applications", "servicePrincipals"])
         return [
-            "/v1.0/applications", "/beta/servicePrincipals", f"/v1.0/{kind}/{key}", f"/v1.0/{kind}/{key}/addPassword",
-            f"/v1.0/{kind}/{key}/removePassword", f"/v1.0/{kind}/{key}/owners/$ref", f"/v1.0/{kind}/{key}/owners",
-            f"/v1.0/applications/{key}/federatedIdentityCredentials", "/v1.0/oauth2PermissionGrants",
-            f"/v1.0/servicePrincipals/{key}/appRoleAssignedTo", f"/v1.0/servicePrincipals/{key}/appRoleAssignments/{key}",
-            "/v1.0/directoryRoles", "/v1.0/roleManagement/directory/roleAssignments", "/v1.0/$batch",
-            "/v1.0/directoryObjects/getByIds", f"/v1.0/directory/deletedItems/{key}/restore", "/v1.0/users", "/v1.0/groups",
-            f"/v1.0/applications(appId='{key}')", f"/{TENANT_ID}/oauth2/v2.0/token", "/", "/metadata/endpoints", "/v1.0",
-            "/v2.0/users", f"/v1.0/users/{key}/manager", "/v1.0/organization", "/v1.0/directory/deletedItems",
-        ]  # fmt: skip
+            "/v1.0/applications",
+            "/beta/servicePrincipals",
+            f"/v1.0/{kind}/{key}",
+            f"/v1.0/{kind}/{key}/addPassword",
+            f"/v1.0/{kind}/{key}/removePassword",
+            f"/v1.0/{kind}/{key}/owners/$ref",
+            f"/v1.0/{kind}/{key}/owners",
+            f"/v1.0/applications/{key}/federatedIdentityCredentials",
+            "/v1.0/oauth2PermissionGrants",
+            f"/v1.0/servicePrincipals/{key}/appRoleAssignedTo",
+            f"/v1.0/servicePrincipals/{key}/appRoleAssignments/{key}",
+            "/v1.0/directoryRoles",
+            "/v1.0/roleManagement/directory/roleAssignments",
+            "/v1.0/$batch",
+            "/v1.0/directoryObjects/getByIds",
+            f"/v1.0/directory/deletedItems/{key}/restore",
+            "/v1.0/users",
+            "/v1.0/groups",
+            f"/v1.0/applications(appId='{key}')",
+            f"/{TENANT_ID}/oauth2/v2.0/token",
+            "/",
+            "/metadata/endpoints",
+            "/v1.0",
+            "/v2.0/users",
+            f"/v1.0/users/{key}/manager",
+            "/v1.0/organization",
+            "/v1.0/directory/deletedItems",
+        ]
 
     def value(self, depth: int = 0) -> object:
         draw = self.random.random()
@@ -178,9 +289,11 @@ def _in_a_refusals_form(path: str, content: bytes) -> bool:
 async def _fuzz(tenant: Tenant, database: Path, seed: int) -> dict[int, int]:
     fuzzer = Fuzzer(tenant, seed)
     secret = json.loads((tenant.folder / "identities.json").read_text())["admin"]["secret"]
-    form = f"grant_type=client_credentials&client_id={IDENTITIES[2].client_id}&client_secret={secret}&scope={GRAPH}/.default"
+    form = f"grant_type=client_credentials&client_id={IDENTITIES[2].client_id}&client_secret={secret}"
     headers = [(b"content-type", b"application/x-www-form-urlencoded")]
-    _, content = await fuzzer.send("POST", f"/{TENANT_ID}/oauth2/v2.0/token", b"", headers, form.encode())
+    _, content = await fuzzer.send(
+        "POST", f"/{TENANT_ID}/oauth2/v2.0/token", b"", headers, f"{form}&scope={GRAPH}/.default".encode()
+    )
     fuzzer.authorization = f"Bearer {json.loads(content)['access_token']}"
     watcher = sqlite3.connect(database)
     statuses: dict[int, int] = {}
@@ -201,7 +314,7 @@ async def _fuzz(tenant: Tenant, database: Path, seed: int) -> dict[int, int]:
     return statuses
 
 
-def test_almost_good_requests_are_refused_without_harm(tmp_path: Path):
+def test_almost_good_requests_are_refused_without_harm(tmp_path: Path) -> None:
     (tmp_path / "tenant").mkdir()
     tenant = Tenant(tmp_path, "https://localhost:1")
     seed = int(os.environ.get("FUZZ_SEED", "20261125"))
@@ -225,13 +338,13 @@ def test_almost_good_requests_are_refused_without_harm(tmp_path: Path):
         (b"[" * 100_000, "application/json"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_a_bad_request(admin: httpx.Client, content: bytes, content_type: str):
+def test_a_body_that_is_no_json_object_is_a_bad_request(admin: httpx.Client, content: bytes, content_type: str) -> None:
     answer = admin.post("/applications", content=content, headers={"Content-Type": content_type})
     assert code(answer)[0] == 400
 
 
 @pytest.mark.parametrize("size", [(1 << 20) + 1, 5 << 20])
-def test_a_body_over_one_mebibyte_is_too_large(admin: httpx.Client, tenant: RunningTenant, size: int):
+def test_a_body_over_one_mebibyte_is_too_large(admin: httpx.Client, tenant: RunningTenant, size: int) -> None:
     content = b'{"displayName": "' + b"x" * size + b'"}'
     answer = admin.post("/applications", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
@@ -240,19 +353,31 @@ def test_a_body_over_one_mebibyte_is_too_large(admin: httpx.Client, tenant: Runn
 
 
 @pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE", "MERGE", "HEAD"])
-def test_an_odd_method_is_not_allowed(admin: httpx.Client, method: str):
+def test_an_odd_method_is_not_allowed(admin: httpx.Client, method: str) -> None:
     assert admin.request(method, "/applications").status_code == 405
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1.0/../v1.0/applications", "/v1.0//applications", "/v1.0/applications/", "/v1.0/applications/..", "/v1.0/./users",
-        "/v1.0/applications/%2e%2e/users", "/v1.0/applications%2Fx", "/v1.0/%00", "/v3.0/applications", "/v1.0",
-        "/tenant/identities.json", "/..%2f..%2fetc/passwd", "/v1.0/applications/(appId='x')", "/v1.0/applications('", "/%",
+        "/v1.0/../v1.0/applications",
+        "/v1.0//applications",
+        "/v1.0/applications/",
+        "/v1.0/applications/..",
+        "/v1.0/./users",
+        "/v1.0/applications/%2e%2e/users",
+        "/v1.0/applications%2Fx",
+        "/v1.0/%00",
+        "/v3.0/applications",
+        "/v1.0",
+        "/tenant/identities.json",
+        "/..%2f..%2fetc/passwd",
+        "/v1.0/applications/(appId='x')",
+        "/v1.0/applications('",
+        "/%",
     ],
-)  # fmt: skip
-def test_a_path_trick_leads_nowhere(admin: httpx.Client, tenant: RunningTenant, path: str):
+)
+def test_a_path_trick_leads_nowhere(admin: httpx.Client, tenant: RunningTenant, path: str) -> None:
     request = (
         f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         f"Authorization: {admin.headers['Authorization']}\r\n\r\n"
@@ -271,27 +396,27 @@ def test_a_path_trick_leads_nowhere(admin: httpx.Client, tenant: RunningTenant, 
         b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_a_bad_request(tenant: RunningTenant, request_: bytes):
+def test_what_is_not_http_is_a_bad_request(tenant: RunningTenant, request_: bytes) -> None:
     status, body = _raw(tenant, request_)
     assert (status, json.loads(body)["error"]["code"]) == (400, "BadRequest")
 
 
 def _raw(tenant: RunningTenant, request: bytes) -> tuple[int, bytes]:
     host, _, port = tenant.endpoint["host"].partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as plain:
-        with tenant.tls.wrap_socket(plain, server_hostname=host) as secure:
-            secure.sendall(request)
-            received = b""
-            try:
-                while part := secure.recv(65536):
-                    received += part
-            except (ssl.SSLEOFError, ConnectionResetError):
-                pass
+    received = b""
+    with (
+        socket.create_connection((host, int(port)), timeout=10) as plain,
+        tenant.tls.wrap_socket(plain, server_hostname=host) as secure,
+        suppress(ssl.SSLEOFError, ConnectionResetError),
+    ):
+        secure.sendall(request)
+        while part := secure.recv(65536):
+            received += part
     head, _, body = received.partition(b"\r\n\r\n")
     return int(head.split()[1]), body
 
 
-def test_a_name_of_any_letters_comes_back_as_it_was(admin: httpx.Client):
+def test_a_name_of_any_letters_comes_back_as_it_was(admin: httpx.Client) -> None:
     for name in ("Ünïcödé 名前 🙂", "a'b\"c\\d", "<script>alert(1)</script>", string.punctuation):
         app = application(admin, name)
         assert admin.get(f"/applications/{app['id']}").json()["displayName"] == name

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import socket
 import stat
 import subprocess
@@ -19,7 +18,7 @@ def _fault(tenant: RunningTenant, **fault: object) -> None:
     assert tenant.control.post("/faults", json=fault).status_code == 200
 
 
-def test_the_control_needs_its_key_and_is_not_on_the_tenants_routes(tenant: RunningTenant):
+def test_the_control_needs_its_key_and_is_not_on_the_tenants_routes(tenant: RunningTenant) -> None:
     for path in ("/faults", "/clock", "/reset", "/calls"):
         assert httpx.get(tenant.endpoint["controlUrl"] + path).status_code in (401, 405)
         assert tenant.http.get(path, headers=tenant.control.headers).status_code == 404
@@ -28,7 +27,7 @@ def test_the_control_needs_its_key_and_is_not_on_the_tenants_routes(tenant: Runn
     )
 
 
-def test_a_fault_answers_as_often_as_it_was_told(admin: httpx.Client, tenant: RunningTenant):
+def test_a_fault_answers_as_often_as_it_was_told(admin: httpx.Client, tenant: RunningTenant) -> None:
     _fault(tenant, method="POST", path="/v1.0/applications", times=2, status=429, retryAfter=0)
     for _ in range(2):
         answer = admin.post("/applications", json={"displayName": "x"})
@@ -38,7 +37,7 @@ def test_a_fault_answers_as_often_as_it_was_told(admin: httpx.Client, tenant: Ru
     assert len(admin.get("/applications?$filter=displayName eq 'x'").json()["value"]) == 1
 
 
-def test_a_fault_strikes_only_its_method_and_path(admin: httpx.Client, tenant: RunningTenant):
+def test_a_fault_strikes_only_its_method_and_path(admin: httpx.Client, tenant: RunningTenant) -> None:
     app = application(admin)
     _fault(
         tenant, method="PATCH", path="/*/applications/*", status=409, body={"error": {"code": "Mine", "message": "m"}}
@@ -51,14 +50,14 @@ def test_a_fault_strikes_only_its_method_and_path(admin: httpx.Client, tenant: R
 @pytest.mark.parametrize(("cut", "applications"), [("before", 0), ("after", 1)])
 def test_a_connection_is_cut_before_or_after_the_effect(
     admin: httpx.Client, tenant: RunningTenant, cut: str, applications: int
-):
+) -> None:
     _fault(tenant, method="POST", path="/v1.0/applications", cut=cut)
     with pytest.raises(httpx.TransportError):
         admin.post("/applications", json={"displayName": "x"})
     assert len(admin.get("/applications?$filter=displayName eq 'x'").json()["value"]) == applications
 
 
-def test_a_fault_strikes_sign_in_too(tenant: RunningTenant):
+def test_a_fault_strikes_sign_in_too(tenant: RunningTenant) -> None:
     _fault(tenant, path="/*/oauth2/v2.0/token", status=503)
     one = tenant.identities["deploy"]
     form = {"client_id": one["clientId"], "client_secret": one["secret"]}
@@ -66,12 +65,14 @@ def test_a_fault_strikes_sign_in_too(tenant: RunningTenant):
 
 
 @pytest.mark.parametrize("wrong", [{"noSuch": 1}, {"times": "x"}, {"cut": "sideways"}, {"status": "429"}])
-def test_a_fault_that_says_nothing_known_is_refused(tenant: RunningTenant, wrong: dict[str, object]):
+def test_a_fault_that_says_nothing_known_is_refused(tenant: RunningTenant, wrong: dict[str, object]) -> None:
     assert tenant.control.post("/faults", json=wrong).status_code == 400
     assert tenant.control.get("/faults").json() == []
 
 
-def test_a_new_object_is_hidden_from_reads_relations_and_filters_apart(admin: httpx.Client, tenant: RunningTenant):
+def test_a_new_object_is_hidden_from_reads_relations_and_filters_apart(
+    admin: httpx.Client, tenant: RunningTenant
+) -> None:
     lags = {"get": {"reads": 2}, "filters": {"reads": 1}, "relations": {"reads": 1}}
     tenant.control.put("/replication", json=lags)
     app = application(admin, "Fresh")
@@ -82,7 +83,7 @@ def test_a_new_object_is_hidden_from_reads_relations_and_filters_apart(admin: ht
     assert [admin.post("/servicePrincipals", json=body).status_code for _ in range(2)] == [400, 201]
 
 
-def test_a_lag_in_seconds_passes_with_the_tenants_clock(admin: httpx.Client, tenant: RunningTenant):
+def test_a_lag_in_seconds_passes_with_the_tenants_clock(admin: httpx.Client, tenant: RunningTenant) -> None:
     tenant.control.put("/replication", json={"get": {"seconds": 600}})
     app = application(admin)
     assert admin.get(f"/applications/{app['id']}").status_code == 404
@@ -90,7 +91,7 @@ def test_a_lag_in_seconds_passes_with_the_tenants_clock(admin: httpx.Client, ten
     assert admin.get(f"/applications/{app['id']}").status_code == 200
 
 
-def test_a_snapshot_brings_everything_back(admin: httpx.Client, tenant: RunningTenant):
+def test_a_snapshot_brings_everything_back(admin: httpx.Client, tenant: RunningTenant) -> None:
     app = application(admin)
     shown = secret(admin, app)
     tenant.control.post("/snapshots/before")
@@ -104,7 +105,7 @@ def test_a_snapshot_brings_everything_back(admin: httpx.Client, tenant: RunningT
     assert tenant.control.post("/snapshots/..%2Fx").status_code in (400, 404)
 
 
-def test_the_log_tells_who_did_what_and_nothing_secret(tenant: RunningTenant):
+def test_the_log_tells_who_did_what_and_nothing_secret(tenant: RunningTenant) -> None:
     deploy = tenant.as_("deploy")
     app = application(deploy)
     shown = secret(deploy, app)
@@ -120,7 +121,7 @@ def test_the_log_tells_who_did_what_and_nothing_secret(tenant: RunningTenant):
         assert hidden not in text
 
 
-def test_secrets_are_nowhere_on_disk_but_with_the_identities(tenant: RunningTenant):
+def test_secrets_are_nowhere_on_disk_but_with_the_identities(tenant: RunningTenant) -> None:
     deploy = tenant.as_("deploy")
     shown = secret(deploy, application(deploy))
     for file in tenant.home.rglob("*"):
@@ -130,18 +131,15 @@ def test_secrets_are_nowhere_on_disk_but_with_the_identities(tenant: RunningTena
             assert tenant.identities["deploy"]["secret"].encode() not in content, file
 
 
-def test_only_the_owner_reads_what_the_tenant_writes(tenant: RunningTenant):
+def test_only_the_owner_reads_what_the_tenant_writes(tenant: RunningTenant) -> None:
     tenant.control.post("/snapshots/modes")
     for file in [tenant.home / "tenant", *tenant.home.rglob("*")]:
-        assert stat.S_IMODE(os.stat(file).st_mode) & 0o077 == 0, file
+        assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
 
 
-def test_only_loopback_is_listened_on(tenant: RunningTenant):
-    inodes = {
-        os.readlink(entry)[8:-1]
-        for entry in Path(f"/proc/{tenant.process.pid}/fd").iterdir()
-        if os.readlink(entry).startswith("socket:")
-    }
+def test_only_loopback_is_listened_on(tenant: RunningTenant) -> None:
+    opened = [str(entry.readlink()) for entry in Path(f"/proc/{tenant.process.pid}/fd").iterdir()]
+    inodes = {target[8:-1] for target in opened if target.startswith("socket:")}
     listening = [
         fields[1]
         for table in ("tcp", "tcp6")
@@ -152,7 +150,7 @@ def test_only_loopback_is_listened_on(tenant: RunningTenant):
     assert {one.split(":")[0] for one in listening} == {"0100007F"}
 
 
-def test_a_restart_keeps_directory_secrets_and_port(tmp_path: Path):
+def test_a_restart_keeps_directory_secrets_and_port(tmp_path: Path) -> None:
     first = RunningTenant(tmp_path)
     app = application(first.as_("deploy"))
     endpoint = tmp_path / "tenant" / "endpoint.json"
@@ -165,14 +163,14 @@ def test_a_restart_keeps_directory_secrets_and_port(tmp_path: Path):
     assert second.stop() == 0
 
 
-def test_two_tenants_do_not_share_a_folder(tenant: RunningTenant):
+def test_two_tenants_do_not_share_a_folder(tenant: RunningTenant) -> None:
     command = [sys.executable, "-m", "sandbox.tenant", "--home", str(tenant.home)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "already running" in ran.stderr
 
 
-def test_an_unused_tenant_stops_by_itself(tmp_path: Path):
+def test_an_unused_tenant_stops_by_itself(tmp_path: Path) -> None:
     with (tmp_path / "users.lock").open("a") as user:
         fcntl.flock(user, fcntl.LOCK_SH)
         running = RunningTenant(tmp_path, "--stop-when-unused")
@@ -182,7 +180,7 @@ def test_an_unused_tenant_stops_by_itself(tmp_path: Path):
     assert not (tmp_path / "tenant" / "endpoint.json").exists()
 
 
-def test_a_busy_port_is_left_to_who_has_it(tmp_path: Path):
+def test_a_busy_port_is_left_to_who_has_it(tmp_path: Path) -> None:
     first = RunningTenant(tmp_path)
     port = int(first.endpoint["host"].partition(":")[2])
     assert first.stop() == 0

@@ -31,7 +31,7 @@ _ROLE = {
 
 
 @pytest.mark.parametrize("kind", ["applications", "servicePrincipals", "groups", "directory/deletedItems"])
-def test_an_unknown_id_is_not_found(admin: httpx.Client, kind: str):
+def test_an_unknown_id_is_not_found(admin: httpx.Client, kind: str) -> None:
     answer = admin.get(f"/{kind}/{_UNKNOWN}")
     assert code(answer) == (404, "Request_ResourceNotFound")
     assert answer.json()["error"]["message"] == (
@@ -39,11 +39,11 @@ def test_an_unknown_id_is_not_found(admin: httpx.Client, kind: str):
     )
 
 
-def test_an_id_that_is_no_guid_is_a_bad_request(admin: httpx.Client):
+def test_an_id_that_is_no_guid_is_a_bad_request(admin: httpx.Client) -> None:
     assert code(admin.get("/applications/not-a-guid")) == (400, "Request_BadRequest")
 
 
-def test_an_error_carries_the_ids_that_support_asks_for(admin: httpx.Client):
+def test_an_error_carries_the_ids_that_support_asks_for(admin: httpx.Client) -> None:
     answer = admin.get(f"/applications/{_UNKNOWN}", headers={"client-request-id": "abc"})
     inner = answer.json()["error"]["innerError"]
     assert inner["client-request-id"] == "abc" == answer.headers["client-request-id"]
@@ -51,13 +51,13 @@ def test_an_error_carries_the_ids_that_support_asks_for(admin: httpx.Client):
 
 
 @pytest.mark.parametrize("name", ["", "x" * 257, None])
-def test_a_display_name_has_1_to_256_letters(admin: httpx.Client, name: str | None):
+def test_a_display_name_has_1_to_256_letters(admin: httpx.Client, name: str | None) -> None:
     assert code(admin.post("/applications", json={"displayName": name})) == (400, "Request_BadRequest")
     app = application(admin, "x" * 256)
     assert code(admin.patch(f"/applications/{app['id']}", json={"displayName": name})) == (400, "Request_BadRequest")
 
 
-def test_a_display_name_is_required(admin: httpx.Client):
+def test_a_display_name_is_required(admin: httpx.Client) -> None:
     answer = admin.post("/applications", json={})
     assert code(answer) == (400, "Request_BadRequest")
     assert "displayName" in answer.json()["error"]["message"]
@@ -81,7 +81,9 @@ def test_a_display_name_is_required(admin: httpx.Client):
         ({"displayName": "x", "owners@odata.bind": [f"https://x/directoryObjects/{_UNKNOWN}"]}, None),
     ],
 )
-def test_a_body_that_breaks_the_types_changes_nothing(admin: httpx.Client, body: dict[str, Any], expected: str | None):
+def test_a_body_that_breaks_the_types_changes_nothing(
+    admin: httpx.Client, body: dict[str, Any], expected: str | None
+) -> None:
     before = admin.get("/applications").json()["value"]
     answer = admin.post("/applications", json=body)
     assert answer.status_code in (400, 404)
@@ -89,7 +91,7 @@ def test_a_body_that_breaks_the_types_changes_nothing(admin: httpx.Client, body:
     assert admin.get("/applications").json()["value"] == before
 
 
-def test_patch_merges_complex_values_and_replaces_lists(admin: httpx.Client):
+def test_patch_merges_complex_values_and_replaces_lists(admin: httpx.Client) -> None:
     app = application(
         admin, tags=["a"], web={"homePageUrl": "https://one.example", "redirectUris": ["https://a.example"]}
     )
@@ -102,7 +104,7 @@ def test_patch_merges_complex_values_and_replaces_lists(admin: httpx.Client):
     assert after["web"]["redirectUris"] == ["https://a.example"]
 
 
-def test_identifier_uris_are_unique_and_on_a_verified_domain(admin: httpx.Client):
+def test_identifier_uris_are_unique_and_on_a_verified_domain(admin: httpx.Client) -> None:
     application(admin, identifierUris=["https://contoso.example/app"])
     again = admin.post("/applications", json={"displayName": "x", "identifierUris": ["https://contoso.example/app"]})
     assert code(again) == (400, "Request_BadRequest")
@@ -110,14 +112,14 @@ def test_identifier_uris_are_unique_and_on_a_verified_domain(admin: httpx.Client
     assert code(other) == (400, "HostNameNotOnVerifiedDomain")
 
 
-def test_a_second_service_principal_for_an_application_is_a_conflict(admin: httpx.Client):
+def test_a_second_service_principal_for_an_application_is_a_conflict(admin: httpx.Client) -> None:
     app = application(admin)
     principal(admin, app)
     answer = admin.post("/servicePrincipals", json={"appId": app["appId"]})
     assert code(answer) == (409, "Request_MultipleObjectsWithSameKeyValue")
 
 
-def test_a_service_principal_needs_an_application(admin: httpx.Client):
+def test_a_service_principal_needs_an_application(admin: httpx.Client) -> None:
     answer = admin.post("/servicePrincipals", json={"appId": _UNKNOWN})
     assert code(answer) == (400, "Request_BadRequest")
     assert answer.json()["error"]["message"] == (
@@ -125,7 +127,7 @@ def test_a_service_principal_needs_an_application(admin: httpx.Client):
     )
 
 
-def test_a_service_principal_follows_its_application_and_keeps_its_own_name(admin: httpx.Client):
+def test_a_service_principal_follows_its_application_and_keeps_its_own_name(admin: httpx.Client) -> None:
     app = application(admin)
     holder = principal(admin, app)
     admin.patch(f"/applications/{app['id']}", json={"displayName": "Renamed", "appRoles": [_ROLE]})
@@ -137,7 +139,7 @@ def test_a_service_principal_follows_its_application_and_keeps_its_own_name(admi
     )
 
 
-def test_an_unknown_app_role_is_not_granted(admin: httpx.Client):
+def test_an_unknown_app_role_is_not_granted(admin: httpx.Client) -> None:
     holder, graph = principal(admin, application(admin)), graph_principal(admin)
     body = {"principalId": holder["id"], "resourceId": graph["id"], "appRoleId": _UNKNOWN}
     answer = admin.post(f"/servicePrincipals/{graph['id']}/appRoleAssignedTo", json=body)
@@ -145,7 +147,7 @@ def test_an_unknown_app_role_is_not_granted(admin: httpx.Client):
     assert answer.json()["error"]["message"] == f"Permission being assigned was not found on application '{GRAPH}'."
 
 
-def test_a_grant_is_given_once(admin: httpx.Client):
+def test_a_grant_is_given_once(admin: httpx.Client) -> None:
     holder = principal(admin, application(admin))
     grant(admin, holder)
     body = {"principalId": holder["id"], "resourceId": graph_principal(admin)["id"], "appRoleId": DIRECTORY_READ_ALL}
@@ -154,7 +156,7 @@ def test_a_grant_is_given_once(admin: httpx.Client):
     assert answer.json()["error"]["message"].startswith("Permission being assigned already exists on the object")
 
 
-def test_a_grant_is_seen_from_both_ends(admin: httpx.Client):
+def test_a_grant_is_seen_from_both_ends(admin: httpx.Client) -> None:
     holder = principal(admin, application(admin))
     given = grant(admin, holder)
     graph = graph_principal(admin)
@@ -165,7 +167,7 @@ def test_a_grant_is_seen_from_both_ends(admin: httpx.Client):
     assert code(admin.get(f"/servicePrincipals/{holder['id']}/appRoleAssignedTo/{given['id']}"))[0] == 404
 
 
-def test_an_enabled_app_role_is_not_removed(admin: httpx.Client):
+def test_an_enabled_app_role_is_not_removed(admin: httpx.Client) -> None:
     app = application(admin, appRoles=[_ROLE])
     answer = admin.patch(f"/applications/{app['id']}", json={"appRoles": []})
     assert code(answer) == (400, "CannotDeleteOrUpdateEnabledEntitlement")
@@ -174,7 +176,7 @@ def test_an_enabled_app_role_is_not_removed(admin: httpx.Client):
     assert admin.patch(f"/applications/{app['id']}", json={"appRoles": []}).status_code == 204
 
 
-def test_a_secret_is_shown_once(admin: httpx.Client):
+def test_a_secret_is_shown_once(admin: httpx.Client) -> None:
     app = application(admin)
     shown = secret(admin, app, displayName="one")
     assert len(shown["secretText"]) >= 32
@@ -184,19 +186,19 @@ def test_a_secret_is_shown_once(admin: httpx.Client):
     assert kept["hint"] == shown["secretText"][:3]
 
 
-def test_a_secret_given_at_creation_is_shown_once_too(admin: httpx.Client):
+def test_a_secret_given_at_creation_is_shown_once_too(admin: httpx.Client) -> None:
     app = application(admin, passwordCredentials=[{"displayName": "inline"}])
     assert app["passwordCredentials"][0]["secretText"]
     assert admin.get(f"/applications/{app['id']}").json()["passwordCredentials"][0]["secretText"] is None
 
 
-def test_a_secret_lives_two_years_unless_told(admin: httpx.Client):
+def test_a_secret_lives_two_years_unless_told(admin: httpx.Client) -> None:
     shown = secret(admin, application(admin))
     start, end = (datetime.fromisoformat(shown[name]) for name in ("startDateTime", "endDateTime"))
     assert (end.year - start.year, end - end.replace(year=start.year + 2)) == (2, timedelta(0))
 
 
-def test_an_end_date_is_echoed_as_it_was_given(admin: httpx.Client):
+def test_an_end_date_is_echoed_as_it_was_given(admin: httpx.Client) -> None:
     assert (
         secret(admin, application(admin), endDateTime="2031-01-31T00:00:00Z")["endDateTime"] == "2031-01-31T00:00:00Z"
     )
@@ -212,14 +214,14 @@ def test_an_end_date_is_echoed_as_it_was_given(admin: httpx.Client):
         {"endDateTime": "2040-13-01T00:00:00Z"},
     ],
 )
-def test_a_secret_without_a_time_to_work_in_is_refused(admin: httpx.Client, dates: dict[str, str]):
+def test_a_secret_without_a_time_to_work_in_is_refused(admin: httpx.Client, dates: dict[str, str]) -> None:
     app = application(admin)
     answer = admin.post(f"/applications/{app['id']}/addPassword", json={"passwordCredential": dates})
     assert answer.status_code == 400
     assert admin.get(f"/applications/{app['id']}").json()["passwordCredentials"] == []
 
 
-def test_only_a_secret_that_is_there_is_removed(admin: httpx.Client):
+def test_only_a_secret_that_is_there_is_removed(admin: httpx.Client) -> None:
     app = application(admin)
     shown = secret(admin, app)
     remove = f"/applications/{app['id']}/removePassword"
@@ -228,7 +230,7 @@ def test_only_a_secret_that_is_there_is_removed(admin: httpx.Client):
     assert code(admin.post(remove, json={"keyId": shown["keyId"]})) == (400, "Request_BadRequest")
 
 
-def test_patch_adds_no_secret(admin: httpx.Client):
+def test_patch_adds_no_secret(admin: httpx.Client) -> None:
     app = application(admin)
     body = {"passwordCredentials": [{"displayName": "x"}]}
     assert code(admin.patch(f"/applications/{app['id']}", json=body)) == (400, "Request_BadRequest")
@@ -244,7 +246,7 @@ def _federated(**more: object) -> dict[str, object]:
     }
 
 
-def test_a_federated_credential_is_unique_by_name_and_by_issuer_and_subject(admin: httpx.Client):
+def test_a_federated_credential_is_unique_by_name_and_by_issuer_and_subject(admin: httpx.Client) -> None:
     address = f"/applications/{application(admin)['id']}/federatedIdentityCredentials"
     first = made(admin.post(address, json=_federated()))
     for again in (_federated(subject="other"), _federated(name="other")):
@@ -268,19 +270,19 @@ def test_a_federated_credential_is_unique_by_name_and_by_issuer_and_subject(admi
         {"subject": ""},
     ],
 )
-def test_a_federated_credential_keeps_its_limits(admin: httpx.Client, wrong: dict[str, object]):
+def test_a_federated_credential_keeps_its_limits(admin: httpx.Client, wrong: dict[str, object]) -> None:
     address = f"/applications/{application(admin)['id']}/federatedIdentityCredentials"
     assert code(admin.post(address, json=_federated(**wrong))) == (400, "Request_BadRequest")
 
 
-def test_an_application_has_at_most_20_federated_credentials(admin: httpx.Client):
+def test_an_application_has_at_most_20_federated_credentials(admin: httpx.Client) -> None:
     address = f"/applications/{application(admin)['id']}/federatedIdentityCredentials"
     for number in range(20):
         made(admin.post(address, json=_federated(name=f"name-{number}", subject=str(number))))
     assert admin.post(address, json=_federated()).status_code == 400
 
 
-def test_a_delegated_grant_is_one_per_client_and_resource(admin: httpx.Client):
+def test_a_delegated_grant_is_one_per_client_and_resource(admin: httpx.Client) -> None:
     holder, graph = principal(admin, application(admin)), graph_principal(admin)
     body = {"clientId": holder["id"], "resourceId": graph["id"], "consentType": "AllPrincipals", "scope": "User.Read"}
     given = made(admin.post("/oauth2PermissionGrants", json=body))
@@ -290,7 +292,7 @@ def test_a_delegated_grant_is_one_per_client_and_resource(admin: httpx.Client):
     assert admin.delete(f"/oauth2PermissionGrants/{given['id']}").status_code == 204
 
 
-def test_a_directory_role_is_activated_once(admin: httpx.Client):
+def test_a_directory_role_is_activated_once(admin: httpx.Client) -> None:
     readers = "88d8e3e3-8f55-4a1e-953a-9b9898b8876b"
     role = made(admin.post("/directoryRoles", json={"roleTemplateId": readers}))
     assert role["displayName"] == "Directory Readers"
@@ -301,7 +303,7 @@ def test_a_directory_role_is_activated_once(admin: httpx.Client):
 
 def test_deleting_takes_principal_and_grants_along_and_restoring_brings_them_back(
     admin: httpx.Client, tenant: RunningTenant
-):
+) -> None:
     app = application(admin)
     holder, shown = principal(admin, app), secret(admin, app)
     given = grant(admin, holder)
@@ -324,7 +326,7 @@ def test_deleting_takes_principal_and_grants_along_and_restoring_brings_them_bac
     assert tenant.sign_in(client_id=app["appId"], client_secret=shown["secretText"]).status_code == 200
 
 
-def test_a_purged_application_does_not_come_back(admin: httpx.Client):
+def test_a_purged_application_does_not_come_back(admin: httpx.Client) -> None:
     app = application(admin)
     principal(admin, app)
     admin.delete(f"/applications/{app['id']}")
@@ -333,7 +335,7 @@ def test_a_purged_application_does_not_come_back(admin: httpx.Client):
     assert admin.get("/directory/deletedItems").json()["value"] == []
 
 
-def test_deleting_only_the_principal_leaves_the_application(admin: httpx.Client):
+def test_deleting_only_the_principal_leaves_the_application(admin: httpx.Client) -> None:
     app = application(admin)
     holder = principal(admin, app)
     grant(admin, holder)
@@ -344,7 +346,7 @@ def test_deleting_only_the_principal_leaves_the_application(admin: httpx.Client)
     assert code(admin.post(f"/directory/deletedItems/{holder['id']}/restore"))[0] == 409
 
 
-def test_an_identity_with_owned_by_changes_only_what_it_owns(admin: httpx.Client, tenant: RunningTenant):
+def test_an_identity_with_owned_by_changes_only_what_it_owns(admin: httpx.Client, tenant: RunningTenant) -> None:
     deploy = tenant.as_("deploy")
     mine, other = application(deploy), application(admin, "Not mine")
     assert deploy.patch(f"/applications/{mine['id']}", json={"notes": "x"}).status_code == 204
@@ -359,7 +361,7 @@ def test_an_identity_with_owned_by_changes_only_what_it_owns(admin: httpx.Client
         assert code(answer) == (403, "Authorization_RequestDenied")
 
 
-def test_an_identity_that_leaves_the_owners_locks_itself_out(tenant: RunningTenant):
+def test_an_identity_that_leaves_the_owners_locks_itself_out(tenant: RunningTenant) -> None:
     deploy = tenant.as_("deploy")
     app = application(deploy)
     owner = tenant.identities["deploy"]["objectId"]
@@ -368,7 +370,7 @@ def test_an_identity_that_leaves_the_owners_locks_itself_out(tenant: RunningTena
     assert code(deploy.delete(f"/applications/{app['id']}")) == (403, "Authorization_RequestDenied")
 
 
-def test_an_owner_is_added_once_and_removed_once(admin: httpx.Client, tenant: RunningTenant):
+def test_an_owner_is_added_once_and_removed_once(admin: httpx.Client, tenant: RunningTenant) -> None:
     app, ada = application(admin), "44444444-4444-4444-8444-444444444444"
     address = f"/applications/{app['id']}/owners"
     body = {"@odata.id": f"{tenant.url}/v1.0/directoryObjects/{ada}"}

@@ -96,7 +96,7 @@ def _check(database: Path, acknowledged: list[tuple[str, str]]) -> None:
             key: (kind, json.loads(body), root)
             for key, kind, body, root in db.execute("SELECT id, kind, body, deleted_by FROM objects")
         }
-        secrets = {key: owner for key, owner in db.execute("SELECT key_id, object_id FROM secrets")}
+        secrets = dict(db.execute("SELECT key_id, object_id FROM secrets").fetchall())
         links = set(db.execute("SELECT source, relation FROM links"))
     for what, key in acknowledged:
         assert key in (secrets if what == "secret" else rows), (what, key)
@@ -113,8 +113,8 @@ def _check(database: Path, acknowledged: list[tuple[str, str]]) -> None:
             assert (body["id"], "owners") in links, "an application without the owner it was made with"
 
 
-def test_what_was_acknowledged_survives_200_kills(home: Path):
-    chance = random.Random(9)
+def test_what_was_acknowledged_survives_200_kills(home: Path) -> None:
+    chance = random.Random(9)  # noqa: S311 - chance, not secrecy
     acknowledged: list[tuple[str, str]] = []
     for number in range(_KILLS):
         acknowledged += Writer(home, number).kill(chance.uniform(0, 0.01))
@@ -124,7 +124,7 @@ def test_what_was_acknowledged_survives_200_kills(home: Path):
     assert len(acknowledged) > _KILLS
 
 
-def _create_until_cut(running: RunningTenant, client: httpx.Client, made: list[str]) -> None:
+def _create_until_cut(client: httpx.Client, made: list[str]) -> None:
     try:
         while True:
             made.append(application(client, "Written")["id"])
@@ -132,13 +132,13 @@ def _create_until_cut(running: RunningTenant, client: httpx.Client, made: list[s
         return
 
 
-def test_a_killed_server_has_everything_after_its_restart(tmp_path: Path):
+def test_a_killed_server_has_everything_after_its_restart(tmp_path: Path) -> None:
     made: list[str] = []
     for wait in (0.02, 0.1, 0.05):
         running = RunningTenant(tmp_path)
         client = running.as_("admin")
         assert all(client.get(f"/applications/{key}").status_code == 200 for key in made)
-        writing = threading.Thread(target=_create_until_cut, args=(running, client, made))
+        writing = threading.Thread(target=_create_until_cut, args=(client, made))
         writing.start()
         time.sleep(wait)
         running.process.kill()
@@ -157,13 +157,14 @@ def test_a_killed_server_has_everything_after_its_restart(tmp_path: Path):
 @pytest.fixture
 def watched(home: Path) -> Iterator[tuple[Tenant, list[str]]]:
     """A tenant and the statements that its storage runs."""
-    tenant, statements = Tenant(home, "https://localhost:1"), []
+    tenant = Tenant(home, "https://localhost:1")
+    statements: list[str] = []
     tenant.store._db.set_trace_callback(statements.append)
     yield tenant, statements
     tenant.store.close()
 
 
-def test_reads_by_id_and_by_indexed_property_walk_no_table(watched: tuple[Tenant, list[str]]):
+def test_reads_by_id_and_by_indexed_property_walk_no_table(watched: tuple[Tenant, list[str]]) -> None:
     tenant, statements = watched
     tenant.store.get(IDENTITIES[0].object_id, "servicePrincipals")
     for name in INDEXED:
@@ -178,7 +179,7 @@ def test_reads_by_id_and_by_indexed_property_walk_no_table(watched: tuple[Tenant
         assert not [line for line in plan if "objects_kind" in line], (statement, plan)
 
 
-def test_many_applications_are_listed_and_found(tenant: RunningTenant):
+def test_many_applications_are_listed_and_found(tenant: RunningTenant) -> None:
     admin = tenant.as_("admin")
     for start in range(0, 100, 20):
         requests = [

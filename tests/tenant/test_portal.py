@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import struct
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,9 @@ def _text(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
-def test_the_page_shows_ids_secrets_and_consent(admin: httpx.Client, tenant: RunningTenant, registered: dict[str, Any]):
+def test_the_page_shows_ids_secrets_and_consent(
+    admin: httpx.Client, tenant: RunningTenant, registered: dict[str, Any]
+) -> None:
     holder = principal(admin, registered)
     (kept,) = admin.get(f"/applications/{registered['id']}").json()["passwordCredentials"]
     article = tenant.http.get("/").text.partition(f'id="app-{registered["appId"]}"')[2].partition("</article>")[0]
@@ -43,13 +47,13 @@ def test_the_page_shows_ids_secrets_and_consent(admin: httpx.Client, tenant: Run
     assert "Not granted" not in article
 
 
-def test_an_expired_secret_is_shown_as_expired(tenant: RunningTenant, registered: dict[str, Any]):
+def test_an_expired_secret_is_shown_as_expired(tenant: RunningTenant, registered: dict[str, Any]) -> None:
     tenant.control.put("/clock", json={"shiftSeconds": 3650 * 86400})
     assert registered["appId"] in tenant.http.get("/").text
     assert "⚠ Expired 2031-05-17" in tenant.http.get("/").text
 
 
-def test_the_page_holds_no_script_and_no_secret(admin: httpx.Client, tenant: RunningTenant):
+def test_the_page_holds_no_script_and_no_secret(admin: httpx.Client, tenant: RunningTenant) -> None:
     app = application(admin, "<script>alert('x')</script>")
     shown = secret(admin, app)
     answer = tenant.http.get("/")
@@ -59,12 +63,12 @@ def test_the_page_holds_no_script_and_no_secret(admin: httpx.Client, tenant: Run
     assert shown["secretText"] not in answer.text
 
 
-def test_the_page_changes_nothing(tenant: RunningTenant):
+def test_the_page_changes_nothing(tenant: RunningTenant) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         assert tenant.http.request(method, "/").status_code == 405
 
 
-def test_many_registrations_are_paged_newest_first(admin: httpx.Client, tenant: RunningTenant):
+def test_many_registrations_are_paged_newest_first(admin: httpx.Client, tenant: RunningTenant) -> None:
     for number in range(52):
         application(admin, f"Many {number}")
     first = tenant.http.get("/").text
@@ -77,14 +81,16 @@ def test_many_registrations_are_paged_newest_first(admin: httpx.Client, tenant: 
 def _browse(tenant: RunningTenant, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     assert _CHROMIUM
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--ignore-certificate-errors", f"--user-data-dir={folder}"]
-    return subprocess.run([_CHROMIUM, *flags, *arguments, tenant.url], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [_CHROMIUM, *flags, *arguments, tenant.url], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @pytest.mark.skipif(_CHROMIUM is None, reason="Debian's chromium is not installed")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_browser_shows_the_page_in_both_themes(
     tenant: RunningTenant, tmp_path: Path, registered: dict[str, Any], theme: str
-):
+) -> None:
     picture = tmp_path / "page.png"
     dark = (
         ["--blink-settings=preferredColorScheme=0"] if theme == "dark" else ["--blink-settings=preferredColorScheme=1"]
@@ -98,10 +104,7 @@ def test_a_browser_shows_the_page_in_both_themes(
 
 
 def _pixel(picture: Path) -> tuple[int, int, int]:
-    """The colour of the page's ground, from the picture's last row (PNG filters leave the first pixel of a row whole)."""
-    import struct
-    import zlib
-
+    """The colour of the picture's lower left corner: the ground of the page."""
     data, at, packed, size, depth = picture.read_bytes(), 8, b"", (0, 0), 3
     while at < len(data):
         (length,), kind = struct.unpack(">I", data[at : at + 4]), data[at + 4 : at + 8]

@@ -41,7 +41,7 @@ def _found(client: httpx.Client, text: str, **headers: str) -> list[str]:
         ("displayName eq null", []),
     ],
 )
-def test_a_filter_finds_what_it_says(names: httpx.Client, text: str, expected: list[str]):
+def test_a_filter_finds_what_it_says(names: httpx.Client, text: str, expected: list[str]) -> None:
     assert _found(names, text) == expected
 
 
@@ -54,7 +54,7 @@ def test_a_filter_finds_what_it_says(names: httpx.Client, text: str, expected: l
         ("tags/$count eq 2", ["Alpha two"]),
     ],
 )
-def test_an_advanced_filter_needs_the_consistency_level(names: httpx.Client, text: str, expected: list[str]):
+def test_an_advanced_filter_needs_the_consistency_level(names: httpx.Client, text: str, expected: list[str]) -> None:
     assert _found(names, text, **_EVENTUAL) == expected
     answer = names.get(f"/applications?$filter={quote(text)}")
     assert code(answer) == (400, "Request_UnsupportedQuery")
@@ -87,18 +87,18 @@ def test_an_advanced_filter_needs_the_consistency_level(names: httpx.Client, tex
         "$top=1&$top=2",
     ],
 )
-def test_a_query_that_graph_does_not_answer_is_a_bad_request(admin: httpx.Client, query: str):
+def test_a_query_that_graph_does_not_answer_is_a_bad_request(admin: httpx.Client, query: str) -> None:
     answer = admin.get(f"/applications?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"]["message"]
 
 
-def test_select_gives_only_what_was_selected(names: httpx.Client):
+def test_select_gives_only_what_was_selected(names: httpx.Client) -> None:
     one = names.get("/applications?$select=displayName,appId&$top=1").json()["value"][0]
     assert set(one) == {"displayName", "appId"}
 
 
-def test_pages_hold_every_object_once(names: httpx.Client):
+def test_pages_hold_every_object_once(names: httpx.Client) -> None:
     address: str | None = "/applications?$top=2&$select=displayName"
     pages = []
     while address:
@@ -110,7 +110,7 @@ def test_pages_hold_every_object_once(names: httpx.Client):
     assert len({name for page in pages for name in page}) == 7
 
 
-def test_counting_needs_the_consistency_level(names: httpx.Client):
+def test_counting_needs_the_consistency_level(names: httpx.Client) -> None:
     counted = names.get("/applications?$count=true&$top=1", headers=_EVENTUAL).json()
     assert (counted["@odata.count"], len(counted["value"])) == (7, 1)
     assert "@odata.count" not in names.get("/applications?$count=true").json()
@@ -118,7 +118,7 @@ def test_counting_needs_the_consistency_level(names: httpx.Client):
     assert names.get("/applications/$count").status_code == 400
 
 
-def test_an_order_goes_across_pages(names: httpx.Client):
+def test_an_order_goes_across_pages(names: httpx.Client) -> None:
     address: str | None = "/applications?$orderby=displayName desc&$top=3"
     found: list[str] = []
     while address:
@@ -130,20 +130,20 @@ def test_an_order_goes_across_pages(names: httpx.Client):
 
 
 @pytest.mark.parametrize("address", ["applications(appId='{app}')", "Applications/{id}", "applications('{id}')"])
-def test_an_object_is_addressed_by_id_or_by_app_id(admin: httpx.Client, address: str):
+def test_an_object_is_addressed_by_id_or_by_app_id(admin: httpx.Client, address: str) -> None:
     app = application(admin)
     found = admin.get("/" + address.format(app=app["appId"], id=app["id"]))
     assert found.json()["id"] == app["id"]
 
 
-def test_expand_brings_the_related_objects(admin: httpx.Client):
+def test_expand_brings_the_related_objects(admin: httpx.Client) -> None:
     holder = principal(admin, application(admin))
     given = grant(admin, holder)
     body = admin.get(f"/servicePrincipals/{holder['id']}?$expand=appRoleAssignments").json()
     assert [one["id"] for one in body["appRoleAssignments"]] == [given["id"]]
 
 
-def test_users_are_read_by_id_and_by_principal_name(admin: httpx.Client):
+def test_users_are_read_by_id_and_by_principal_name(admin: httpx.Client) -> None:
     one = admin.get("/users/linus@contoso.example").json()
     assert admin.get(f"/users/{one['id']}").json()["displayName"] == "Linus Specimen"
     assert admin.get(f"/users/{one['id']}/manager").json()["userPrincipalName"] == "grace@contoso.example"
@@ -151,7 +151,7 @@ def test_users_are_read_by_id_and_by_principal_name(admin: httpx.Client):
     assert len(admin.get("/users?$top=2").json()["value"]) == 2
 
 
-def test_objects_of_many_kinds_are_read_by_their_ids(admin: httpx.Client):
+def test_objects_of_many_kinds_are_read_by_their_ids(admin: httpx.Client) -> None:
     app, ada = application(admin), "44444444-4444-4444-8444-444444444444"
     body = {"ids": [ada, app["id"], "99999999-9999-4999-8999-999999999999"]}
     found = admin.post("/directoryObjects/getByIds", json=body).json()["value"]
@@ -160,7 +160,7 @@ def test_objects_of_many_kinds_are_read_by_their_ids(admin: httpx.Client):
     assert [one["id"] for one in only] == [ada]
 
 
-def test_a_batch_answers_each_request_as_if_alone(admin: httpx.Client):
+def test_a_batch_answers_each_request_as_if_alone(admin: httpx.Client) -> None:
     json_type = {"Content-Type": "application/json"}
     requests = [
         {"id": "1", "method": "POST", "url": "/applications", "body": {"displayName": "Batch"}, "headers": json_type},
@@ -180,12 +180,12 @@ def test_a_batch_answers_each_request_as_if_alone(admin: httpx.Client):
     assert by_id["3"]["body"]["error"]["code"] == "Request_ResourceNotFound"
 
 
-def test_a_batch_has_at_most_20_requests(admin: httpx.Client):
+def test_a_batch_has_at_most_20_requests(admin: httpx.Client) -> None:
     requests = [{"id": str(number), "method": "GET", "url": "/users"} for number in range(21)]
     assert admin.post("/$batch", json={"requests": requests}).status_code == 400
 
 
-def test_beta_answers_as_v1_does(admin: httpx.Client):
+def test_beta_answers_as_v1_does(admin: httpx.Client) -> None:
     app = application(admin)
     body = admin.get(f"../beta/applications/{app['id']}?$select=oauth2RequirePostResponse").json()
     assert body["oauth2RequirePostResponse"] is False
