@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from operations import options
 from operations.agent_forms import Form
 from operations.agent_settings import agent_settings
+from operations.deliver import deliver
 from operations.errors import OperationError
 from operations.expiry import expiry
 from operations.report import Report, Status, refuse
@@ -126,6 +127,16 @@ def _agent_settings(  # noqa: PLR0913, PLR0917 - one parameter per option
         lambda: agent_settings(stack, form, output=output, merge=merge, with_secret=not without_secret),
         as_json=as_json,
     )
+
+
+@app.command("deliver")
+def _deliver(
+    stack: options.Stack,
+    vault: Annotated[str, typer.Option(metavar="VAULT", help="The vault's name, or its https:// address.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Put the agent's connections into an Azure Key Vault, each secret with its expiry date."""
+    _run(lambda: deliver(stack, vault), as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self, TypeAlias, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 import jwt
 import msal  # type: ignore[import-untyped]
 import requests
-from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import AzureCliCredential
+from azure.core.exceptions import AzureError
+from azure.identity import AzureCliCredential, ClientAssertionCredential, ClientSecretCredential
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -33,6 +33,7 @@ _CLOUDS: Mapping[str, tuple[str, str]] = {
 }
 _OTHER_NAMES = {"global": "public", "usgovernmentl4": "usgovernment", "usgovernmentl5": "dod"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SIGN_IN = "az login, or set ARM_CLIENT_ID and ARM_CLIENT_SECRET or ARM_OIDC_TOKEN as for pulumi up"
 _TIMEOUT_SECONDS = 30
 _ATTEMPTS = 4
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -128,7 +129,7 @@ class Cloud:
         """
         trust = ssl.create_default_context()
         host = file.azuread.get("metadataHost") or os.environ.get("ARM_METADATA_HOSTNAME")
-        if file.sandbox and urlsplit(f"//{host or ''}").hostname not in _LOOPBACK:
+        if file.sandbox and not is_local(urlsplit(f"//{host or ''}").hostname):
             raise OperationError(
                 f"The stack {file.stack} belongs to the sandbox, and this command runs outside of it.",
                 "It would sign in to a real tenant, so nothing was done.",
@@ -158,7 +159,7 @@ def _from_metadata(host: str, trust: ssl.SSLContext) -> tuple[str, str]:
         metadata = _Metadata.model_validate_json(answer.content)
     except (httpx.HTTPError, httpx.InvalidURL, ValidationError) as error:
         raise OperationError(
-            f"The cloud's endpoints could not be read from {host}: {_short(error)}",
+            f"The cloud's endpoints could not be read from {host}: {short(error)}",
             "Nobody could be asked, so nothing was done.",
             "check ARM_METADATA_HOSTNAME; in the sandbox: python -m sandbox exec -- ...",
         ) from None
@@ -187,7 +188,7 @@ def sign_in(cloud: Cloud, tenant_id: str, client_id: str, credential: str | dict
     """
     # A sign-in that was kept in memory would prove nothing: each one is made anew.
     with requests.Session() as session:
-        session.verify = os.environ.get("SSL_CERT_FILE") or True
+        session.verify = trusted()
         try:
             application = msal.ConfidentialClientApplication(
                 client_id,
@@ -199,7 +200,7 @@ def sign_in(cloud: Cloud, tenant_id: str, client_id: str, credential: str | dict
             answer = application.acquire_token_for_client([f"{cloud.graph}/.default"])
         except (requests.RequestException, ValueError) as error:
             raise OperationError(
-                f"{cloud.login} does not sign anybody in: {_short(error)}", "Nothing was done.", "try again later"
+                f"{cloud.login} does not sign anybody in: {short(error)}", "Nothing was done.", "try again later"
             ) from None
     token = answer.get("access_token")
     if not isinstance(token, str):
@@ -226,29 +227,52 @@ class _Requests:
         """Nothing: the session is closed by who opened it."""
 
 
+Deployer: TypeAlias = ClientSecretCredential | ClientAssertionCredential | AzureCliCredential
+
+
+def deployer(cloud: Cloud, tenant_id: str) -> Deployer:
+    """The identity that deploys, from where the azuread plugin takes its credentials.
+
+    Raises:
+        OperationError: They are in a file that cannot be read.
+    """
+    environment = os.environ
+    client_id, secret = environment.get("ARM_CLIENT_ID", ""), environment.get("ARM_CLIENT_SECRET", "")
+    file = environment.get("ARM_OIDC_TOKEN_FILE_PATH", "")
+    assertion = environment.get("ARM_OIDC_TOKEN") or (_token_file(file) if file else "")
+    if client_id and secret:
+        return ClientSecretCredential(
+            tenant_id,
+            client_id,
+            secret,
+            authority=cloud.login,
+            disable_instance_discovery=True,
+            connection_verify=trusted(),
+        )
+    if client_id and assertion:
+        return ClientAssertionCredential(
+            tenant_id,
+            client_id,
+            lambda: assertion,
+            authority=cloud.login,
+            disable_instance_discovery=True,
+            connection_verify=trusted(),
+        )
+    return AzureCliCredential(tenant_id=tenant_id)
+
+
 def deployer_token(cloud: Cloud, tenant_id: str) -> str:
-    """Sign in as the identity that deploys, from where the azuread plugin takes its credentials.
+    """A token for Microsoft Graph of the identity that deploys.
 
     Raises:
         OperationError: There are no credentials, or they are refused.
     """
-    environment = os.environ
-    client_id = environment.get("ARM_CLIENT_ID", "")
-    assertion = environment.get("ARM_OIDC_TOKEN")
-    if (file := environment.get("ARM_OIDC_TOKEN_FILE_PATH")) and not assertion:
-        assertion = _token_file(file)
-    credential: str | dict[str, str] | None = environment.get("ARM_CLIENT_SECRET") or (
-        {"client_assertion": assertion} if assertion else None
-    )
     try:
-        if client_id and credential:
-            return sign_in(cloud, tenant_id, client_id, credential)
-        return str(AzureCliCredential(tenant_id=tenant_id).get_token(f"{cloud.graph}/.default").token)
-    except (SignInRefusedError, ClientAuthenticationError) as error:
+        with deployer(cloud, tenant_id) as credential:
+            return str(credential.get_token(f"{cloud.graph}/.default").token)
+    except (AzureError, ValueError) as error:
         raise OperationError(
-            f"The identity that deploys cannot sign in: {_short(error)}",
-            "Nothing was changed.",
-            "az login, or set ARM_CLIENT_ID and ARM_CLIENT_SECRET or ARM_OIDC_TOKEN as for pulumi up",
+            f"The identity that deploys cannot sign in: {short(error)}", "Nothing was changed.", SIGN_IN
         ) from None
 
 
@@ -257,8 +281,18 @@ def _token_file(file: str) -> str:
         return Path(file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise OperationError(
-            f"ARM_OIDC_TOKEN_FILE_PATH cannot be read: {_short(error)}", "Nothing was changed.", "az login"
+            f"ARM_OIDC_TOKEN_FILE_PATH cannot be read: {short(error)}", "Nothing was changed.", SIGN_IN
         ) from None
+
+
+def trusted() -> str | bool:
+    """Whose certificates are trusted: those of SSL_CERT_FILE where it is set."""
+    return os.environ.get("SSL_CERT_FILE") or True
+
+
+def is_local(host: str | None) -> bool:
+    """Whether a host is this machine, by its name."""
+    return host in _LOOPBACK
 
 
 def roles(token: str) -> frozenset[str]:
@@ -327,7 +361,7 @@ class Graph:
         try:
             return model.model_validate_json(answer.content)
         except ValidationError as error:
-            raise GraphRefusedError(f"it answers in a form that is not Graph's: {_short(error)}") from None
+            raise GraphRefusedError(f"it answers in a form that is not Graph's: {short(error)}") from None
 
     def _answer(self, method: str, url: str, body: Mapping[str, str] | None = None) -> httpx.Response:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -337,7 +371,7 @@ class Graph:
                 if method == "GET" and attempt < _ATTEMPTS:
                     continue
                 raise OperationError(
-                    f"Microsoft Graph does not answer: {_short(error)}", "The command stopped there.", "try again later"
+                    f"Microsoft Graph does not answer: {short(error)}", "The command stopped there.", "try again later"
                 ) from None
             if answer.is_success:
                 return answer
@@ -356,6 +390,7 @@ def _graph_error(answer: httpx.Response) -> str:
         return f"status {answer.status_code}"
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
+    """The first line of an error's text."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__

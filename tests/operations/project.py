@@ -82,13 +82,14 @@ class OperatedProject(Project):
         end = f"{self.day.year + 20}-01-01T00:00:00Z"
         with self.administrator() as graph:
             for name in ("deploy", "admin"):
-                client_id = self._identity(name)["clientId"]
+                client_id = self.identity(name)["clientId"]
                 path = f"/applications(appId='{client_id}')/addPassword"
                 answer = graph.post(path, json={"passwordCredential": {"endDateTime": end}}).raise_for_status().json()
                 self._lasting[name] = answer["secretText"]
         self.environment["ARM_CLIENT_SECRET"] = self._lasting["deploy"]
 
-    def _identity(self, name: str) -> dict[str, str]:
+    def identity(self, name: str) -> dict[str, str]:
+        """Client id and secret of one of the identities of the sandbox."""
         identities: dict[str, dict[str, str]] = json.loads((self.home / "tenant" / "identities.json").read_text())
         return {**identities[name], **({"secret": self._lasting[name]} if name in self._lasting else {})}
 
@@ -147,7 +148,7 @@ class OperatedProject(Project):
 
     def administrator(self) -> httpx.Client:
         """Microsoft Graph as the tenant's administrator."""
-        identity = self._identity("admin")
+        identity = self.identity("admin")
         form = {
             "grant_type": "client_credentials",
             "client_id": identity["clientId"],
@@ -202,3 +203,7 @@ class OperatedProject(Project):
     def known(self) -> set[str]:
         """The ids of the secrets in the state."""
         return {one["outputs"]["keyId"] for one in self.state() if one["type"].endswith(":ApplicationPassword")}
+
+
+HERE = ROOT
+"""Where the sandbox's modules are."""
