@@ -280,17 +280,17 @@ _SERVICE_PRINCIPAL = (
     _flag("appRoleAssignmentRequired", False),
     _text("description", 1024),
     *_fixed(_text("disabledByMicrosoftStatus")),
-    _text("displayName", 256, creatable=False),
-    _text("homepage", creatable=False),
+    _text("displayName", 256),
+    _text("homepage", 2048),
     _text("loginUrl", 2048),
-    _text("logoutUrl", creatable=False),
+    _text("logoutUrl", 2048),
     _text("notes", 1024),
     _texts("notificationEmailAddresses"),
     _text("preferredSingleSignOnMode", values=("password", "saml", "notSupported", "oidc")),
     _text("preferredTokenSigningKeyThumbprint"),
-    _texts("replyUrls", creatable=False),
-    _text("samlMetadataUrl", creatable=False),
-    _texts("servicePrincipalNames", creatable=False),
+    _texts("replyUrls"),
+    _text("samlMetadataUrl"),
+    _texts("servicePrincipalNames"),
     *_fixed(_text("servicePrincipalType", default="Application"), _text("signInAudience")),
     _texts("tags", 256),
     _guid("tokenEncryptionKeyId"),
@@ -557,11 +557,17 @@ def new(kind: str, given: Document) -> Document:
 
 
 def merged(old: Document, given: Document) -> Document:
-    """An object after PATCH: complex values are merged property by property, all else is replaced."""
+    """An object after PATCH: complex values are merged property by property, all else is replaced.
+
+    An empty complex value clears, as azuread's removal of all optional claims expects.
+    """
     result = dict(old)
     for name, value in given.items():
         before = result.get(name)
-        result[name] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+        if isinstance(before, dict) and isinstance(value, dict) and value:
+            result[name] = merged(before, value)
+        else:
+            result[name] = value
     return result
 
 
