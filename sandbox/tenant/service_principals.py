@@ -67,15 +67,11 @@ def create(context: Context) -> Answer:
     keys = given.pop("keyCredentials", [])
     if given.pop("passwordCredentials", []):
         raise bad_request("New password credentials must be generated with service actions.")
-    body = (
-        new(_KIND, given)
-        | follow(application)
-        | {
-            "appId": application["appId"],
-            "appOwnerOrganizationId": context.directory.tenant_id,
-            "createdDateTime": context.directory.clock.stamp(),
-        }
-    )
+    body = new(_KIND, follow(application) | given) | {
+        "appId": application["appId"],
+        "appOwnerOrganizationId": context.directory.tenant_id,
+        "createdDateTime": context.directory.clock.stamp(),
+    }
     body["keyCredentials"] = patched_keys([], keys, context.directory.clock.now(), _KIND)
     context.insert(_KIND, body)
     link_owners(context, body, owners)

@@ -236,10 +236,9 @@ class SignIn:
 
     def _resource(self, name: str) -> Document:
         store = self._directory.store
-        if name.rstrip("/") in self._tokens.graph_names:
-            return store.find("servicePrincipals", appId=GRAPH)[0]
-        found = store.find("servicePrincipals", appId=name.removeprefix("api://").removeprefix("spn:"))
-        if found and GUID.fullmatch(name.removeprefix("spn:")):
+        app_id = GRAPH if name.rstrip("/") in self._tokens.graph_names else name.removeprefix("spn:")
+        found = store.find("servicePrincipals", appId=app_id) if GUID.fullmatch(app_id) else []
+        if found:
             return found[0]
         for kind, body in store.sources(name.lower(), "identifierUri"):
             if kind == "servicePrincipals":
