@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,23 +52,8 @@ class Runs:
         return ran
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    made = Sandbox(tmp_path_factory.mktemp("recordings"))
-    made.control("POST", "/snapshots/seed")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def directory(sandbox: Sandbox) -> Sandbox:
-    """The sandbox with its directory as at the start."""
-    sandbox.control("POST", "/snapshots/seed/restore")
-    return sandbox
-
-
 @pytest.mark.parametrize("name", ["lifecycle", "more"])
-def test_every_call_of_a_recorded_life_is_the_recorded_one(directory: Sandbox, name: str):
+def test_every_call_of_a_recorded_life_is_the_recorded_one(directory: Sandbox, name: str) -> None:
     one = json.loads((RECORDINGS / "sets.json").read_text())[name]
     runs = Runs(directory, one["project"], one["stack"], one["program"])
     runs.fresh_stack()
@@ -162,13 +147,13 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_every_call_of_a_recorded_case_is_the_recorded_one(directory: Sandbox, case: Callable[[Runs], None]):
+def test_every_call_of_a_recorded_case_is_the_recorded_one(directory: Sandbox, case: Callable[[Runs], None]) -> None:
     runs = Runs(directory, "faults", "f", "programs/cases.py")
     case(runs)
     assert not runs.differences, "\n".join(runs.differences)
 
 
-def test_every_recording_is_compared():
+def test_every_recording_is_compared() -> None:
     source = Path(__file__).read_text() + (RECORDINGS / "sets.json").read_text()
     recordings = [file.name for file in RECORDINGS.glob("[0-9]*.json")]
     assert len(recordings) == 29
