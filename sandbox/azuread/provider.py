@@ -79,38 +79,44 @@ def check(urn: str, olds: Object, news: Object) -> tuple[Object, list[str]]:
     resource = resource_of(urn)
     name = urn.rpartition("::")[2]
     inputs = planning.with_defaults(resource.rows, news, olds)
-    # The real plugin lets a flag or number stand for its text; what it does not know stays out of the inputs.
-    failures = _wrong(resource.rows, {**news, **inputs}, f"{name}.")
-    return inputs, failures
+    return inputs, [*_unknown(resource.rows, news, f"{name}."), *_wrong(resource.rows, inputs, f"{name}.")]
+
+
+def _unknown(rows: Sequence[Property], values: Object, where: str) -> list[str]:
+    """The properties that a table does not have or that no program can set, named one by one."""
+    failures = []
+    for name, value in values.items():
+        row = find(rows, name)
+        if value is None or name == planning.DEFAULTS:
+            continue
+        if row is None or not row.is_input:
+            told = f'unknown property "{name}": the sandbox\'s stand-in for the azuread plugin has no such property'
+            failures.append(f"{told}. Examine values at '{where}{name}'.")
+        elif row.block:
+            for place, inner in _within(row, value, f"{where}{name}"):
+                failures += _unknown(row.block, inner, place)
+    return failures
 
 
 def _wrong(rows: Sequence[Property], values: Object, where: str) -> list[str]:
-    failures = [
-        f'unknown property "{name}": the sandbox\'s stand-in for the azuread plugin has no such property'
-        f". Examine values at '{where}{name}'."
-        for name, value in values.items()
-        if value is not None and name != planning.DEFAULTS and not ((row := find(rows, name)) and row.is_input)
-    ]
+    failures = []
     for row in rows:
         value = values.get(row.name)
         reason = _wrong_with(row, value, values)
         if reason:
             failures.append(f"{reason}. Examine values at '{where}{row.name}'.")
         elif row.block:
-            failures += _wrong_within(row, value, f"{where}{row.name}")
+            for place, inner in _within(row, value, f"{where}{row.name}"):
+                failures += _wrong(row.block, inner, place)
     return failures
 
 
-def _wrong_within(row: Property, value: Value, where: str) -> list[str]:
+def _within(row: Property, value: Value, where: str) -> list[tuple[str, Object]]:
+    """The objects in a property, each with the place of its own properties."""
     if is_object(value):
-        return _wrong(row.block, value, f"{where}.")
-    members = value if is_list(value) else []
-    return [
-        failure
-        for index, member in enumerate(members)
-        if is_object(member)
-        for failure in _wrong(row.block, member, f"{where}[{index}].")
-    ]
+        return [(f"{where}.", value)]
+    members = value if is_list(value) and not row.single else []
+    return [(f"{where}[{index}].", member) for index, member in enumerate(members) if is_object(member)]
 
 
 def _wrong_with(row: Property, value: Value, values: Object) -> str | None:
@@ -245,7 +251,7 @@ class Provider:
         if token not in FUNCTIONS:
             raise ProviderError(f"{token} is not covered by the sandbox's stand-in for the azuread plugin")
         function = FUNCTIONS[token]
-        failures = _wrong(function.inputs, args, "")
+        failures = [*_unknown(function.inputs, args, ""), *_wrong(function.inputs, args, "")]
         if failures:
             return {}, failures
         try:

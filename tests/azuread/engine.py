@@ -174,6 +174,10 @@ class Engine:
         assert read.id == resource_id
         self.state[name] = Made(token, read.id, from_struct(read.inputs), from_struct(read.properties))
 
+    def keep(self, name: str, token: str, half_made: provider_pb2.ErrorResourceInitFailed, inputs: Json) -> None:
+        """Take over what a failed creation told of the resource."""
+        self.state[name] = Made(token, half_made.id, inputs, from_struct(half_made.properties))
+
     def destroy(self) -> None:
         """Delete everything, dependents first."""
         for name in reversed(list(self.state)):
