@@ -158,9 +158,8 @@ def _keep_uris(context: Context, before: Document, after: Document) -> None:
 def _federated(context: Context, key: str, one: str) -> tuple[Document, Document]:
     """The application and its federated credential, by id or by name."""
     application = context.load(_KIND, key)
-    name = re.fullmatch(r"name=(.*)", one)
     for body in context.store.find(_FEDERATED, applicationId=application["id"]):
-        if body["name"] == (name.group(1) if name else None) or body["id"] == one.lower():
+        if body["name"] == one.removeprefix("name=") or body["id"] == one.lower():
             return application, context.load(_FEDERATED, body["id"])
     raise not_found(one)
 

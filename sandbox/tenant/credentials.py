@@ -103,6 +103,7 @@ def keep_password(context: Context, body: Document, credential: Document, secret
     body["passwordCredentials"] = [*body["passwordCredentials"], credential]
     context.store.replace(body)
     context.store.add_secret(credential["keyId"], body["id"], digest(secret))
+    context.directory.replication.created(credential["keyId"])
 
 
 def remove_password(context: Context, kind: str, key: str) -> Answer:

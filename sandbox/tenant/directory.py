@@ -143,7 +143,7 @@ def entity_answer(
     """One object."""
     entity = ENTITIES[kind]
     select = context.query.select(entity)
-    document = shown or shaped(kind, body, select)
+    document = shown or shaped(kind, _without_fresh_secrets(context, body), select)
     fields = f"({','.join(select)})" if select else ""
     result = {"@odata.context": f"{context.root}/$metadata#{kind}{fields}/$entity", **document}
     relation = context.query.expand(EXPANSIONS.get(kind, {}))
@@ -151,6 +151,15 @@ def entity_answer(
         result[relation] = EXPANSIONS[kind][relation](context, body)
     headers = {"Location": f"{context.root}/{kind}/{quote(body['id'])}"} if status == 201 else {}  # noqa: PLR2004
     return Answer(status, result, headers)
+
+
+def _without_fresh_secrets(context: Context, body: Document) -> Document:
+    """An object without the secrets that replication lag still hides."""
+    secrets = body.get("passwordCredentials")
+    if not secrets or not context.directory.replication.lags:
+        return body
+    hides = context.directory.replication.hides
+    return {**body, "passwordCredentials": [one for one in secrets if not hides(one["keyId"], View.GET)]}
 
 
 def list_answer(

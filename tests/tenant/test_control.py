@@ -83,6 +83,15 @@ def test_a_new_object_is_hidden_from_reads_relations_and_filters_apart(
     assert [admin.post("/servicePrincipals", json=body).status_code for _ in range(2)] == [400, 201]
 
 
+def test_a_new_secret_is_hidden_from_reads_of_its_application(admin: httpx.Client, tenant: RunningTenant) -> None:
+    app = application(admin)
+    tenant.control.put("/replication", json={"get": {"reads": 2}})
+    shown = secret(admin, app)
+    seen = [len(admin.get(f"/applications/{app['id']}").json()["passwordCredentials"]) for _ in range(3)]
+    assert seen == [0, 0, 1]
+    assert shown["secretText"]
+
+
 def test_a_lag_in_seconds_passes_with_the_tenants_clock(admin: httpx.Client, tenant: RunningTenant) -> None:
     tenant.control.put("/replication", json={"get": {"seconds": 600}})
     app = application(admin)

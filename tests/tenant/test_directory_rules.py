@@ -252,6 +252,7 @@ def test_a_federated_credential_is_unique_by_name_and_by_issuer_and_subject(admi
     for again in (_federated(subject="other"), _federated(name="other")):
         assert code(admin.post(address, json=again)) == (409, "Request_MultipleObjectsWithSameKeyValue")
     assert admin.get(f"{address}/{first['id']}").json()["subject"] == "repo:contoso/identity"
+    assert admin.get(f"{address}/main").json()["id"] == admin.get(f"{address}(name='main')").json()["id"] == first["id"]
     assert admin.patch(f"{address}/{first['id']}", json={"subject": "moved"}).status_code == 204
     assert [one["subject"] for one in admin.get(address).json()["value"]] == ["moved"]
     assert admin.delete(f"{address}/{first['id']}").status_code == 204
