@@ -41,7 +41,7 @@ def agent_settings(
     file = stack_file.read(stack)
     known = registration.load(file)
     settings = known.agent_settings if with_secret else agent_forms.without_secret(known.agent_settings)
-    facts = {"form": form.value, "connections": list(settings), "secretExpiresOn": known.secret_expires_on.isoformat()}
+    facts = {"form": form.value, "connections": list(settings), "secretExpiresOn": str(known.secret_expires_on)}
     report = Report({**facts, "file": None, "precedence": list(precedence.ORDER)}, said=[precedence.SAID])
     if merge is not None:
         _merge(merge, settings, report)

@@ -5,6 +5,7 @@ place of a person or a pipeline. Values of secrets stay in memory.
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +47,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class Registration:
-    """What the stack registered."""
+    """What the stack registered.
+
+    A first `pulumi up` that was cut off leaves one that is not finished: it hands nothing out yet.
+    """
 
     application_id: str
     object_id: str
@@ -54,7 +58,7 @@ class Registration:
     service_principal_object_id: str
     display_name: str
     granted_permissions: tuple[str, ...]
-    secret_expires_on: date
+    secret_expires_on: date | None
     secrets: tuple[ClientSecret, ...]
     known_key_ids: frozenset[str]
     grants: frozenset[Grant]
@@ -69,8 +73,12 @@ class Registration:
         return max((one for one in self.secrets if one.connection == connection), key=lambda one: one.expires)
 
 
-def load(file: StackFile) -> Registration:
+def load(file: StackFile, *, unfinished: bool = False) -> Registration:
     """Read what the stack registered.
+
+    Args:
+        file: The stack's file.
+        unfinished: Whether a registration that hands out nothing yet will do.
 
     Raises:
         OperationError: Pulumi cannot be run, or the stack has registered nothing yet.
@@ -87,8 +95,8 @@ def load(file: StackFile) -> Registration:
             "Nothing was done.",
             f"pulumi stack --stack {file.stack}",
         ) from None
-    registration = _registration(_plain(state))
-    if registration is None:
+    registration = _registration(_plain(state), file)
+    if registration is None or (registration.secret_expires_on is None and not unfinished):
         raise OperationError(
             f"The stack {file.stack} has not registered Identity Manager yet, or not to its end.",
             "Nothing was done.",
@@ -125,7 +133,7 @@ def _texts(outputs: Mapping[str, Value], *names: str) -> list[str]:
     return [str(outputs.get(name) or "") for name in names]
 
 
-def _registration(state: Value) -> Registration | None:
+def _registration(state: Value, file: StackFile) -> Registration | None:
     listed = state.get("resources") if _is_map(state) else None
     resources = [one for one in listed if _is_map(one)] if isinstance(listed, list) else []
 
@@ -134,32 +142,28 @@ def _registration(state: Value) -> Registration | None:
 
     applications = of("azuread:index/application:Application")
     stacks = [_outputs(one) for one in of("pulumi:pulumi:Stack")]
-    if not applications or not stacks:
+    if not applications:
         return None
-    outputs = stacks[0]
-    application_id, tenant_id, principal, display_name, expires = _texts(
-        outputs, "ApplicationId", "TenantId", "ServicePrincipalObjectId", "DisplayName", "SecretExpiresOn"
-    )
+    principals = of("azuread:index/servicePrincipal:ServicePrincipal")
+    application, outputs = _outputs(applications[0]), stacks[0] if stacks else {}
+    tenant_id, expires = _texts(outputs, "TenantId", "SecretExpiresOn")
     settings = outputs.get("AgentSettings")
     connections = settings.get("Connections") if _is_map(settings) else None
-    day = parsed(expires)
-    if not application_id or day is None or not _is_map(connections):
-        return None
     agent: AgentSettings = {
         connection: {key: str(value) for key, value in keys.items()}
-        for connection, keys in connections.items()
+        for connection, keys in (connections.items() if _is_map(connections) else ())
         if _is_map(keys)
     }
     passwords = of("azuread:index/applicationPassword:ApplicationPassword")
     permissions = outputs.get("GrantedPermissions")
     return Registration(
-        application_id=application_id,
-        object_id=_texts(_outputs(applications[0]), "objectId")[0],
-        tenant_id=tenant_id,
-        service_principal_object_id=principal,
-        display_name=display_name,
+        application_id=_texts(application, "clientId")[0],
+        object_id=_texts(application, "objectId")[0],
+        tenant_id=tenant_id or file.azuread.get("tenantId") or os.environ.get("ARM_TENANT_ID", ""),
+        service_principal_object_id=_texts(_outputs(principals[0]), "objectId")[0] if principals else "",
+        display_name=_texts(application, "displayName")[0],
         granted_permissions=tuple(str(one) for one in permissions) if isinstance(permissions, list) else (),
-        secret_expires_on=day,
+        secret_expires_on=parsed(expires) if agent else None,
         secrets=tuple(
             sorted(
                 (secret for one in passwords if (secret := _secret(one, agent))),

@@ -89,7 +89,7 @@ def remove_orphans(stack: str) -> Report:
         OperationError: The identity that deploys cannot sign in, or may not change the application.
     """
     file = stack_file.read(stack)
-    known = registration.load(file)
+    known = registration.load(file, unfinished=True)
     cloud = directory.Cloud.of(file)
     removed: list[directory.PasswordCredential] = []
     with directory.Graph(cloud, directory.deployer_token(cloud, known.tenant_id)) as graph:

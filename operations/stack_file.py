@@ -19,7 +19,7 @@ from operations.files import read_plain, write_whole
 
 PROJECT = Path(__file__).resolve().parent.parent
 KEY = "identity-manager:secrets"
-_STACK = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}([A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})", re.ASCII)
+_STACK = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/){0,2}([A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})", re.ASCII)
 _NOTHING = "Nothing was changed."
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from operations import clock, directory, lifetime, registration, stack_file
+from operations.errors import OperationError
 from operations.report import Json, Report
 
 _PAUSE_SECONDS = 5.0
@@ -40,7 +41,7 @@ def verify(stack: str, wait_seconds: int, waiting: Callable[[float, str], None])
         OperationError: The stack has registered nothing, or the directory does not answer.
     """
     file = stack_file.read(stack)
-    known = registration.load(file)
+    known = registration.load(file, unfinished=True)
     cloud = directory.Cloud.of(file)
     end = time.monotonic() + wait_seconds
     while True:
@@ -71,8 +72,11 @@ def _check(known: registration.Registration, cloud: directory.Cloud) -> _Found:
     for connection in known.agent_settings:
         if not any(one.connection == connection and one.handed_out for one in known.secrets):
             found.stays.append(f"{connection} is handed a secret that the stack does not know.")
+    if known.secret_expires_on is None:
+        found.stays.append("The registration is not finished: the last pulumi up was cut off.")
     if token is None:
         found.stays.append("Nothing signs in, so permissions and directory could not be checked.")
+        _check_orphans_as_deployer(known, cloud, found)
         return found
     _check_roles(known, directory.roles(token), found)
     with directory.Graph(cloud, token) as graph:
@@ -143,6 +147,17 @@ def _check_orphans(known: registration.Registration, graph: directory.Graph, fou
         f"secret ID {one.key_id}, until {one.end_date_time}."
         for one in found.orphans
     ]
+
+
+def _check_orphans_as_deployer(known: registration.Registration, cloud: directory.Cloud, found: _Found) -> None:
+    try:
+        token = directory.deployer_token(cloud, known.tenant_id)
+    except OperationError:
+        # Verifying needs no identity but the application's own: without another one this remains unknown.
+        found.stays.append("The application's secrets could not be read either.")
+        return
+    with directory.Graph(cloud, token) as graph:
+        _check_orphans(known, graph, found)
 
 
 def _report(stack: str, known: registration.Registration, found: _Found) -> Report:

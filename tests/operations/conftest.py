@@ -24,5 +24,4 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatedProject]
 def deployed(_made: OperatedProject) -> OperatedProject:
     """A project with one secret, deployed, that ends a year from now."""
     _made.restore()
-    _made.exported()
     return _made

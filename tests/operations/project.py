@@ -49,6 +49,7 @@ class OperatedProject(Project):
         self.day = datetime.now(UTC).date()
         self.application_id = ""
         self._file_at_start = b""
+        self.at_start: dict[str, Any] = {}
         self._lasting: dict[str, str] = {}
         endpoint = json.loads((self.home / "tenant" / "endpoint.json").read_text())
         self.url: str = endpoint["url"]
@@ -67,6 +68,7 @@ class OperatedProject(Project):
         self.control.post("/snapshots/start").raise_for_status()
         shutil.copytree(self.home / "state", self.home / "state-at-start")
         self._file_at_start = self.file.read_bytes()
+        self.at_start = self.exported()
 
     def restore(self) -> None:
         """Put tenant, state, stack file and day back to what was remembered."""
@@ -75,6 +77,8 @@ class OperatedProject(Project):
         self.set_day(datetime.now(UTC).date())
         shutil.rmtree(self.home / "state")
         shutil.copytree(self.home / "state-at-start", self.home / "state")
+        self.application_id = self.at_start["ApplicationId"]
+        self.file.unlink(missing_ok=True)
         self.file.write_bytes(self._file_at_start)
 
     def outlive_the_rehearsal(self) -> None:
@@ -111,7 +115,11 @@ class OperatedProject(Project):
 
     def operate(self, *arguments: str, **more: str) -> Done:
         """Run `python -m operations` on the stack."""
-        ran = self.direct(sys.executable, "-m", "operations", arguments[0], "--stack", "dev", *arguments[1:], **more)
+        return self.command(arguments[0], "--stack", "dev", *arguments[1:], **more)
+
+    def command(self, *arguments: str, **more: str) -> Done:
+        """Run `python -m operations` as it is."""
+        ran = self.direct(sys.executable, "-m", "operations", *arguments, **more)
         assert "Traceback" not in ran.stderr, ran.stderr
         return Done(ran.returncode, ran.stdout, ran.stderr)
 
@@ -192,9 +200,16 @@ class OperatedProject(Project):
         one: dict[str, Any] = found
         return one
 
+    def writes(self) -> list[dict[str, Any]]:
+        """The calls that may have changed the directory."""
+        return [one for one in self.calls() if one["method"] != "GET" and "/oauth2/" not in one["path"]]
+
     def in_tenant(self) -> set[str]:
         """The ids of the application's secrets in the directory."""
-        return {one["keyId"] for one in self.application()["passwordCredentials"]}
+        with self.administrator() as graph:
+            path = "/applications?$filter=startswith(displayName,'Identity Manager')"
+            found = graph.get(path).raise_for_status().json()["value"]
+        return {one["keyId"] for application in found for one in application["passwordCredentials"]}
 
     def dates(self) -> list[str]:
         """The dates in the stack's file."""

@@ -70,46 +70,64 @@ def test_retire_refuses_while_the_newest_is_not_there_or_does_not_sign_in(deploy
     assert len(deployed.dates()) == 1
 
 
+def killed_in_add_password(project: OperatedProject, before: set[str]) -> str:
+    """Kill the engine while it makes a secret; the id of that secret."""
+    project.fault(method="POST", path="*/addPassword", delay=2, times=1)
+    engine = subprocess.Popen(
+        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", "dev"],
+        cwd=project.folder,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    # The call is under way; the engine dies before its answer, so that no checkpoint can know of the secret.
+    while not any(fault["struck"] for fault in project.control.get("/faults").json()):
+        time.sleep(0.01)
+    os.killpg(engine.pid, signal.SIGKILL)
+    engine.wait()
+    while project.in_tenant() == before:
+        time.sleep(0.05)
+    project.no_faults()
+    assert project.direct("pulumi", "cancel", "--yes", "--stack", "dev").returncode == 0
+    [orphan] = project.in_tenant() - before
+    assert project.known() == before
+    return orphan
+
+
 def test_a_crash_after_add_password_leaves_an_orphan_that_is_reported_and_removed_alone(
     deployed: OperatedProject,
 ) -> None:
     before = deployed.in_tenant()
     deployed.pass_days(20)
     deployed.operate("rotate")
-    deployed.fault(method="POST", path="*/addPassword", delay=2, times=1)
-    engine = subprocess.Popen(
-        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", "dev"],
-        cwd=deployed.folder,
-        env=deployed.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    # The call is under way; the engine dies before its answer, so that no checkpoint can know of the secret.
-    while not any(fault["struck"] for fault in deployed.control.get("/faults").json()):
-        time.sleep(0.01)
-    os.killpg(engine.pid, signal.SIGKILL)
-    engine.wait()
-    while deployed.in_tenant() == before:
-        time.sleep(0.05)
-    deployed.no_faults()
-    assert deployed.direct("pulumi", "cancel", "--yes", "--stack", "dev").returncode == 0
-    [orphan] = deployed.in_tenant() - before
-    assert deployed.known() == before
-
+    orphan = killed_in_add_password(deployed, before)
     found = deployed.operate("verify", "--json")
     assert found.status == 1
     assert [one["keyId"] for one in found.json["orphans"]] == [orphan]
-    foreign = deployed.application()
+    beside = deployed.application()
     removed = deployed.operate("retire", "--orphans", "--json")
     assert removed.status == 0, removed.all
     assert [one["keyId"] for one in removed.json["removed"]] == [orphan]
     assert deployed.in_tenant() == before
-    after = deployed.application()
-    assert {**after, "passwordCredentials": []} == {**foreign, "passwordCredentials": []}
+    assert {**deployed.application(), "passwordCredentials": []} == {**beside, "passwordCredentials": []}
     deployed.deploy()
     assert deployed.operate("verify").status == 0
     assert len(deployed.in_tenant()) == 2
+
+
+def test_a_crash_of_the_very_first_deployment_is_mended_the_same_way(deployed: OperatedProject) -> None:
+    destroyed = deployed.direct("pulumi", "destroy", "--yes", "--skip-preview", "--non-interactive", "--stack", "dev")
+    assert destroyed.returncode == 0, destroyed.stdout
+    orphan = killed_in_add_password(deployed, set())
+    found = deployed.operate("verify", "--json")
+    assert found.status == 1
+    assert [one["keyId"] for one in found.json["orphans"]] == [orphan]
+    assert deployed.operate("agent-settings", "--without-secret").status == 2
+    assert deployed.operate("retire", "--orphans").status == 0
+    assert deployed.in_tenant() == set()
+    deployed.deploy()
+    assert deployed.operate("verify").status == 0
 
 
 def test_an_undeclared_grant_is_a_finding_and_a_revoked_one_too(deployed: OperatedProject) -> None:
