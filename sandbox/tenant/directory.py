@@ -232,19 +232,11 @@ def count_answer(context: Context, kind: str) -> Answer:
 def object_list(context: Context, rows: Iterable[Row], where: str = "directoryObjects") -> Answer:
     """Objects of several kinds, each named by its type."""
     rows = list(rows)
-    text = context.query.raw.get("$filter")
-    if text is not None:
-        kept = []
-        for kind, body in rows:
-            try:
-                wanted = context.query.filter(ENTITIES[kind])
-            except ValueError as error:
-                raise malformed("Invalid filter clause") from error
-            if wanted and wanted.test(body):
-                kept.append((kind, body))
-        if not rows:
-            context.query.filter(ENTITIES["servicePrincipals"])
-        rows = kept
+    if "$filter" in context.query.raw:
+        tests = {
+            kind: context.query.filter(ENTITIES[kind]) for kind in {kind for kind, _ in rows} or {"servicePrincipals"}
+        }
+        rows = [(kind, body) for kind, body in rows if (wanted := tests[kind]) and wanted.test(body)]
     page, rest = rows[context.query.after :][: context.query.page], rows[context.query.after + context.query.page :]
     result: Document = {"@odata.context": f"{context.root}/$metadata#{where}"}
     if context.query.wants_count:
@@ -271,7 +263,7 @@ def member(context: Context, kind: str, body: Document) -> Document:
     return head | {"id": body["id"]} | shaped(kind, body, [name for name in wanted if name in entity.properties])
 
 
-def reference(context: Context, body: Document) -> str:
+def reference(body: Document) -> str:
     """The id in a body of `{"@odata.id": address}`.
 
     Raises:
@@ -280,10 +272,10 @@ def reference(context: Context, body: Document) -> str:
     address = body.get("@odata.id")
     if not isinstance(address, str):
         raise bad_request("The request body must contain the property '@odata.id'.")
-    return bound(context, address)
+    return bound(address)
 
 
-def bound(context: Context, address: object) -> str:
+def bound(address: object) -> str:
     """The id in the address of an object, as `@odata.id` and `@odata.bind` give it.
 
     Raises:
@@ -295,13 +287,7 @@ def bound(context: Context, address: object) -> str:
     key = key.removeprefix("directoryObjects('").removesuffix("')")
     if not GUID.fullmatch(key):
         raise bad_request("A resource identifier in the request body is not valid.")
-    del context
     return key.lower()
-
-
-def body_without(body: Document, annotation: str) -> tuple[Document, object]:
-    """A body apart from one annotation, and the annotation's value."""
-    return {name: value for name, value in body.items() if name != annotation}, body.get(annotation)
 
 
 def owners_of(context: Context, body: Document) -> list[Document]:

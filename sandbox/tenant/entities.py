@@ -7,7 +7,8 @@ other objects stand with the routes that own them.
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypedDict, Unpack
 
 from sandbox.tenant.clock import parsed, written
 from sandbox.tenant.documents import Document
@@ -70,37 +71,55 @@ def initial(fields: tuple[Property, ...]) -> Document:
     return {one.name: value for one in fields if not isinstance(value := one.initial(), Absent)}
 
 
-def _text(name: str, longest: int = 0, **more: object) -> Property:
-    return Property(name, longest=longest, **more)  # type: ignore[arg-type]
+class _Rules(TypedDict, total=False):
+    """What a line of a table may say beside name and type."""
+
+    default: object
+    writable: bool
+    creatable: bool
+    nullable: bool
+    values: tuple[str, ...]
+    listed: bool
 
 
-def _flag(name: str, default: bool | None = None, **more: object) -> Property:
-    return Property(name, "Boolean", default=default, **more)  # type: ignore[arg-type]
+class _Bounds(TypedDict, total=False):
+    """What it may say where the helper settles default and null."""
+
+    writable: bool
+    creatable: bool
 
 
-def _texts(name: str, longest: int = 0, **more: object) -> Property:
-    return Property(name, many=True, default=(), nullable=False, longest=longest, **more)  # type: ignore[arg-type]
+def _text(name: str, longest: int = 0, **more: Unpack[_Rules]) -> Property:
+    return Property(name, longest=longest, **more)
 
 
-def _guid(name: str, **more: object) -> Property:
-    return Property(name, "Guid", **more)  # type: ignore[arg-type]
+def _flag(name: str, default: bool | None = None, **more: Unpack[_Bounds]) -> Property:
+    return Property(name, "Boolean", default=default, **more)
 
 
-def _time(name: str, **more: object) -> Property:
-    return Property(name, "DateTimeOffset", **more)  # type: ignore[arg-type]
+def _texts(name: str, longest: int = 0, **more: Unpack[_Bounds]) -> Property:
+    return Property(name, many=True, default=(), nullable=False, longest=longest, **more)
 
 
-def _one(name: str, fields: tuple[Property, ...], default: object = (), **more: object) -> Property:
-    return Property(name, "ComplexType", fields=fields, default=default, **more)  # type: ignore[arg-type]
+def _guid(name: str, **more: Unpack[_Rules]) -> Property:
+    return Property(name, "Guid", **more)
 
 
-def _many(name: str, fields: tuple[Property, ...], **more: object) -> Property:
-    return Property(name, "ComplexType", many=True, fields=fields, default=(), nullable=False, **more)  # type: ignore[arg-type]
+def _time(name: str, **more: Unpack[_Rules]) -> Property:
+    return Property(name, "DateTimeOffset", **more)
+
+
+def _one(name: str, fields: tuple[Property, ...], default: object = (), **more: Unpack[_Bounds]) -> Property:
+    return Property(name, "ComplexType", fields=fields, default=default, **more)
+
+
+def _many(name: str, fields: tuple[Property, ...], **more: Unpack[_Bounds]) -> Property:
+    return Property(name, "ComplexType", many=True, fields=fields, default=(), nullable=False, **more)
 
 
 def _fixed(*properties: Property) -> tuple[Property, ...]:
     """Properties that only the directory sets."""
-    return tuple(Property(**{**one.__dict__, "writable": False, "creatable": False}) for one in properties)
+    return tuple(replace(one, writable=False, creatable=False) for one in properties)
 
 
 _APP_ROLE = (
@@ -392,7 +411,7 @@ _LISTED_OF_USER = [
     "userType",
 ]
 _USER = tuple(
-    Property(**{**one.__dict__, "listed": one.name in _LISTED_OF_USER})
+    replace(one, listed=one.name in _LISTED_OF_USER)
     for one in _fixed(
         _guid("id"),
         _time("deletedDateTime"),

@@ -272,14 +272,14 @@ class _Parser:
             return inner
         if self._peek()[1] in ("startswith", "endswith", "startsWith", "endsWith", "contains"):
             return self._function()
-        return self._comparison(self._entity.properties, lambda body: body)
+        return self._comparison()
 
     def _function(self) -> Filter:
         name = self._next()[1].lower()
         if name == "contains":
             raise unsupported("Unsupported Query. The function 'contains' is not supported.")
         self._need("(")
-        one, value_of = self._path(self._entity.properties, lambda body: body)
+        one, value_of = self._path()
         if one.many or one.edm != "String":
             raise malformed(
                 f"Invalid filter clause: No function signature for the function with name '{name}' matches the "
@@ -292,17 +292,15 @@ class _Parser:
             return Filter(lambda body: str(value_of(body) or "").lower().startswith(wanted))
         return Filter(lambda body: str(value_of(body) or "").lower().endswith(wanted), (), True)
 
-    def _path(
-        self, properties: dict[str, Property], start: Callable[[Document], object]
-    ) -> tuple[Property, Callable[[Document], object]]:
+    def _path(self) -> tuple[Property, Callable[[Document], object]]:
         kind, name = self._next()
-        one = properties.get(name)
+        one = self._entity.properties.get(name)
         if kind != "word" or one is None:
             raise malformed(
                 f"Invalid filter clause: Could not find a property named '{name}' on type "
                 f"'microsoft.graph.{self._entity.type}'."
             )
-        value_of = _property_of(start, name)
+        value_of = _property_of(lambda body: body, name)
         while one.fields and not one.many:
             self._need("/")
             kind, name = self._next()
@@ -312,8 +310,8 @@ class _Parser:
             value_of = _property_of(value_of, name)
         return one, value_of
 
-    def _comparison(self, properties: dict[str, Property], start: Callable[[Document], object]) -> Filter:
-        one, value_of = self._path(properties, start)
+    def _comparison(self) -> Filter:
+        one, value_of = self._path()
         if one.many:
             return self._collection(one, value_of)
         _, operator = self._next()
@@ -332,17 +330,14 @@ class _Parser:
             key = _folded(wanted)
             if operator == "ne":
                 return Filter(lambda body: _folded(value_of(body)) != key, (), True)
-            equal = (
-                ((one.name, str(wanted)),) if properties is self._entity.properties and isinstance(wanted, str) else ()
-            )
-            return Filter(lambda body: _folded(value_of(body)) == key, equal if self._is_top(one) else ())
+            # An index can answer for a property of the entity itself; beyond ASCII it does not fold case as Graph does.
+            direct = self._entity.properties.get(one.name) is one
+            equal = ((one.name, wanted),) if direct and isinstance(wanted, str) and wanted.isascii() else ()
+            return Filter(lambda body: _folded(value_of(body)) == key, equal)
         if wanted is None or isinstance(wanted, bool):
             raise malformed("Invalid filter clause: A binary operator with incompatible types was detected.")
         compare = _OPERATORS[operator]
         return Filter(lambda body: compare(value_of(body), wanted))
-
-    def _is_top(self, one: Property) -> bool:
-        return self._entity.properties.get(one.name) is one
 
     def _collection(self, one: Property, value_of: Callable[[Document], object]) -> Filter:
         self._need("/")

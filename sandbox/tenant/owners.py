@@ -22,7 +22,7 @@ def owners_given(context: Context, addresses: object) -> list[str]:
         raise malformed("The value of an @odata.bind annotation is not an array.")
     if len(addresses) > _MAX_OWNERS_AT_ONCE:
         raise bad_request("The number of owners that can be bound at once is limited to 20.")
-    keys = [bound(context, address) for address in addresses]
+    keys = [bound(address) for address in addresses]
     if len(set(keys)) != len(keys):
         raise bad_request("Request contains a property with duplicate values.")
     for key in keys:
@@ -48,7 +48,7 @@ def add_owner(context: Context, kind: str, key: str) -> Answer:
     """POST …/owners/$ref."""
     body = context.load(kind, key)
     context.must_own(body)
-    target = reference(context, context.body)
+    target = reference(context.body)
     context.refer(target, *OWNABLE)
     if context.store.linked(body["id"], "owners", target):
         raise bad_request(

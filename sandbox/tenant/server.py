@@ -61,13 +61,6 @@ class _Protocol(H11Protocol):
         self.transport.close()
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals to the process it runs in."""
-
-    def install_signal_handlers(self) -> None:
-        """Signals stop all servers together."""
-
-
 def run(home: Path, *, stop_when_unused: bool) -> int:
     """Serve the tenant of a folder until it is told to stop; the exit code."""
     os.umask(0o077)
@@ -151,8 +144,8 @@ def _unused(users: TextIO) -> bool:
     return True
 
 
-def _server(app: ASGIApp, certificate: Path | None = None, key: Path | None = None) -> _Server:
-    return _Server(
+def _server(app: ASGIApp, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Server:
+    return uvicorn.Server(
         uvicorn.Config(
             app,
             http=_Protocol,
