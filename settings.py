@@ -1,7 +1,7 @@
 """The settings of a stack: what `Pulumi.<stack>.yaml` may say, and every rule about it.
 
-Owns the way from stack configuration to `StackSettings`: names, types, defaults, rules, and the text of each refusal.
-All refusals come at once and before the first resource, so that nothing reaches the tenant. It declares no resource and
+Owns the way from stack configuration to settings, those of this project (`StackSettings`) and of any other
+(`Settings`): names, types, defaults, rules, and the text of each refusal. All refusals come at once and before the first resource, so that nothing reaches the tenant. It declares no resource and
 never reads the clock: the same commit gives the same settings on any day.
 """
 
@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_origin
 from urllib.parse import SplitResult, urlsplit
 
 import pulumi
@@ -21,8 +21,6 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-
-NAMESPACE = "identity-manager"
 
 GRAPH_BY_ENVIRONMENT: Mapping[str, str] = {
     "public": "https://graph.microsoft.com",
@@ -48,7 +46,7 @@ class RefusedSettings(pulumi.RunError):
     """The stack's settings break rules; the text names each, and the command that mends it."""
 
 
-def _refusal(rule: str, mend: Literal["set", "rm"] = "set") -> PydanticCustomError:
+def refusal(rule: str, mend: Literal["set", "rm"] = "set") -> PydanticCustomError:
     """Make the refusal of one value.
 
     Args:
@@ -58,41 +56,42 @@ def _refusal(rule: str, mend: Literal["set", "rm"] = "set") -> PydanticCustomErr
     return PydanticCustomError("refused", "{rule}", {"rule": rule, "mend": mend})
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
+    """The rule for any text that is shown: not empty, no spaces around it, nothing that cannot be seen."""
     if not value.strip():
-        raise _refusal("is empty")
+        raise refusal("is empty")
     if value != value.strip() or not value.isprintable():
-        raise _refusal("has spaces around it, or characters that cannot be seen")
+        raise refusal("has spaces around it, or characters that cannot be seen")
     return value
 
 
 def _organization(value: str) -> str:
-    _text(value)
+    text(value)
     if value.lower().startswith("identity manager"):
-        raise _refusal(f"is more than the organization: the display name would be 'Identity Manager {value}'")
+        raise refusal(f"is more than the organization: the display name would be 'Identity Manager {value}'")
     if "'" in value:
-        raise _refusal(
+        raise refusal(
             "has a straight apostrophe, on which azuread's check for duplicate names fails; "
             "write \N{RIGHT SINGLE QUOTATION MARK} for it"
         )
     if len(value) > LONGEST_ORGANIZATION:
-        raise _refusal(f"is longer than {LONGEST_ORGANIZATION} characters, so a secret's name would not fit")
+        raise refusal(f"is longer than {LONGEST_ORGANIZATION} characters, so a secret's name would not fit")
     return value
 
 
 def _notes(value: str | pulumi.Output[str]) -> str | pulumi.Output[str]:
     if isinstance(value, str) and not 0 < len(value.strip()) <= len(value) <= LONGEST_NOTES:
-        raise _refusal(f"is not a text of 1 to {LONGEST_NOTES:,} characters")
+        raise refusal(f"is not a text of 1 to {LONGEST_NOTES:,} characters")
     return value
 
 
 def _reference(value: str | pulumi.Output[str]) -> str | pulumi.Output[str]:
-    return _text(value) if isinstance(value, str) else value
+    return text(value) if isinstance(value, str) else value
 
 
 def _connection(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", value):
-        raise _refusal(
+        raise refusal(
             "is no connection identifier: a letter, then letters and digits only, since it becomes part of the names "
             "of files, environment variables and Key Vault secrets"
         )
@@ -105,68 +104,70 @@ def _expiry_date(value: str) -> str:
     except ValueError:
         written_as_asked = False
     if not written_as_asked:
-        raise _refusal('is no date of the calendar written as "YYYY-MM-DD", with the quotation marks in the stack file')
+        raise refusal('is no date of the calendar written as "YYYY-MM-DD", with the quotation marks in the stack file')
     return value
 
 
 def _object_id(value: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", value, re.IGNORECASE):
-        raise _refusal("is no object id, as the portal shows it on the Overview of a user or an enterprise application")
+        raise refusal("is no object id, as the portal shows it on the Overview of a user or an enterprise application")
     if not value.strip("0-"):
-        raise _refusal("is the empty object id, which nobody has")
+        raise refusal("is the empty object id, which nobody has")
     return value.lower()
 
 
 def _permission(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", value):
-        raise _refusal("is no permission's name, such as User.Read.All")
+        raise refusal("is no permission's name, such as User.Read.All")
     return value
 
 
-def _address(value: str) -> SplitResult:
+def address(value: str) -> SplitResult:
+    """The rule for any address: a host, and nothing that names a user or a place in a page."""
     parts = urlsplit(value) if value.isprintable() and not re.search(r"\s", value) else urlsplit("")
     if not parts.hostname or "@" in parts.netloc or parts.fragment:
-        raise _refusal("is no address: https://, a host, no user name, no #, no spaces")
+        raise refusal("is no address: https://, a host, no user name, no #, no spaces")
     return parts
 
 
 def _graph_api_url(value: str) -> str:
-    parts = _address(value)
+    parts = address(value)
     path = parts.path.rstrip("/")
     if parts.scheme != "https" or parts.query or path not in ("/v1.0", "/beta"):
-        raise _refusal("is no https:// address of Microsoft Graph that ends with its version, /v1.0/ or /beta/")
+        raise refusal("is no https:// address of Microsoft Graph that ends with its version, /v1.0/ or /beta/")
     return f"https://{parts.netloc}{path}/"
 
 
 def _response_uri(value: str) -> str:
-    parts = _address(value)
+    parts = address(value)
     if "*" in value or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
-        raise _refusal("is no redirect URI that Entra takes: https://, or http:// for localhost alone, and no *")
+        raise refusal("is no redirect URI that Entra takes: https://, or http:// for localhost alone, and no *")
     # azuread takes a URI without a path only with the slash at its end.
     return value if parts.path else parts._replace(path="/").geturl()
 
 
 def _one_or_more(value: list[str]) -> list[str]:
     if not value:
-        raise _refusal("names none")
+        raise refusal("names none")
     return value
 
 
-def _each_once(value: list[str]) -> list[str]:
+def each_once(value: list[str]) -> list[str]:
+    """The rule for lists of names."""
     seen: set[str] = set()
     for one in value:
         if one.lower() in seen:
-            raise _refusal(f"names {one} twice; upper and lower case count as the same")
+            raise refusal(f"names {one} twice; upper and lower case count as the same")
         seen.add(one.lower())
     return value
 
 
 def _beyond_the_directory_permission(value: dict[str, list[str]]) -> dict[str, list[str]]:
     for api, names in value.items():
-        _text(api)
+        text(api)
         for name in names:
             if api in MICROSOFT_GRAPH and name in DIRECTORY_PERMISSIONS:
-                raise _refusal(
+                raise refusal(
                     f"names {name}, of which the application holds exactly one: set fulfillment to true for "
                     "Directory.ReadWrite.All, to false for Directory.Read.All",
                     mend="rm",
@@ -176,7 +177,7 @@ def _beyond_the_directory_permission(value: dict[str, list[str]]) -> dict[str, l
 
 ObjectId = Annotated[str, AfterValidator(_object_id)]
 ApiPermissions = Annotated[
-    list[Annotated[str, AfterValidator(_permission)]], AfterValidator(_one_or_more), AfterValidator(_each_once)
+    list[Annotated[str, AfterValidator(_permission)]], AfterValidator(_one_or_more), AfterValidator(each_once)
 ]
 
 
@@ -186,6 +187,10 @@ class StackConfiguration(PydanticBaseSettingsSource):
     Every key of the namespace is handed on, so that the model refuses the unknown ones. A value arrives as text from
     the engine; it is read as JSON unless its field is text. A secret value stays an Output.
     """
+
+    def __init__(self, settings_cls: type[BaseSettings], namespace: str) -> None:
+        super().__init__(settings_cls)
+        self._namespace = namespace
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:
         """Read one value.
@@ -197,7 +202,7 @@ class StackConfiguration(PydanticBaseSettingsSource):
         Returns:
             The value, the key, and whether the value still has to be decoded (never).
         """
-        config = pulumi.Config(NAMESPACE)
+        config = pulumi.Config(self._namespace)
         if is_config_secret(config.full_key(field_name)):
             return config.require_secret(field_name), field_name, False
         value = config.require(field_name)
@@ -211,12 +216,13 @@ class StackConfiguration(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, object]:
         """Read all keys of the namespace."""
         by_key = {field.alias: field for field in self.settings_cls.model_fields.values()}
-        keys = [key.removeprefix(f"{NAMESPACE}:") for key in CONFIG.get() if key.startswith(f"{NAMESPACE}:")]
+        prefix = f"{self._namespace}:"
+        keys = [key.removeprefix(prefix) for key in CONFIG.get() if key.startswith(prefix)]
         return {key: self.get_field_value(by_key.get(key, FieldInfo(annotation=str)), key)[0] for key in keys}
 
 
-class StackSettings(BaseSettings):
-    """The settings of one stack, as its `Pulumi.<stack>.yaml` gives them in the namespace `identity-manager`."""
+class Settings(BaseSettings):
+    """The settings of one stack of one project: a namespace, and what every project's stacks may say."""
 
     model_config = SettingsConfigDict(
         alias_generator=to_camel,
@@ -227,6 +233,57 @@ class StackSettings(BaseSettings):
         arbitrary_types_allowed=True,
     )
 
+    namespace: ClassVar[str]
+    in_the_sandbox: ClassVar[str]
+    """The command that runs the project in the sandbox."""
+    pulumi_command: ClassVar[str] = "pulumi"
+    """How Pulumi is called for this project."""
+
+    sandbox: bool = Field(
+        default=False,
+        description="The stack belongs to the sandbox and never reaches a real tenant.",
+        examples=["false"],
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic-settings'
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the stack's configuration as the only source: what is not in the commit changes no plan."""
+        return (StackConfiguration(settings_cls, cls.namespace),)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read and check the settings of the stack that runs.
+
+        Raises:
+            RefusedSettings: One or more settings break a rule, or a stack of the sandbox runs outside of it.
+        """
+        try:
+            settings = cls()
+        except ValidationError as error:
+            raise RefusedSettings(_explain(cls, error.errors())) from None
+        if settings.sandbox and not _tenant_is_on_this_machine():
+            raise RefusedSettings(
+                f"The stack {pulumi.get_stack()} belongs to the sandbox ({cls.namespace}:sandbox is true), and "
+                "this run would reach a real tenant. Nothing was changed.\n"
+                f"Run it in the sandbox with:\n  {cls.in_the_sandbox}\n"
+                f"For a real tenant, make a stack of your own:\n  {cls.pulumi_command} stack init prod"
+            )
+        return settings
+
+
+class StackSettings(Settings):
+    """The settings of one stack, as its `Pulumi.<stack>.yaml` gives them in the namespace `identity-manager`."""
+
+    namespace = "identity-manager"
+    in_the_sandbox = "make up"
+
     organization: Annotated[str, AfterValidator(_organization)] = Field(
         description="The organization, as in the display name `Identity Manager <organization>`.", examples=["Contoso"]
     )
@@ -236,7 +293,7 @@ class StackSettings(BaseSettings):
         examples=["true"],
     )
     connections: Annotated[
-        list[Annotated[str, AfterValidator(_connection)]], AfterValidator(_one_or_more), AfterValidator(_each_once)
+        list[Annotated[str, AfterValidator(_connection)]], AfterValidator(_one_or_more), AfterValidator(each_once)
     ] = Field(
         default_factory=list,
         description="Identifiers of the agent's connections, each with its own client secret; by default the one that "
@@ -244,7 +301,7 @@ class StackSettings(BaseSettings):
         examples=["MicrosoftEntraIDExport"],
     )
     secrets: Annotated[
-        list[Annotated[str, AfterValidator(_expiry_date)]], AfterValidator(_one_or_more), AfterValidator(_each_once)
+        list[Annotated[str, AfterValidator(_expiry_date)]], AfterValidator(_one_or_more), AfterValidator(each_once)
     ] = Field(
         description="Expiry dates of the client secrets, `YYYY-MM-DD`; the newest is handed to the agent.",
         examples=["2027-11-24"],
@@ -254,7 +311,7 @@ class StackSettings(BaseSettings):
         description="Object id of the identity that applies the stack; always an owner of what it makes.",
         examples=["33333333-3333-4333-8333-333333333333"],
     )
-    owners: Annotated[list[ObjectId], AfterValidator(_each_once)] = Field(
+    owners: Annotated[list[ObjectId], AfterValidator(each_once)] = Field(
         default_factory=list,
         description="Object ids of people who see the application under Owned applications.",
         examples=["44444444-4444-4444-8444-444444444444"],
@@ -287,43 +344,6 @@ class StackSettings(BaseSettings):
     protect: bool = Field(
         default=True, description="Protects application and service principal from deletion.", examples=["true"]
     )
-    sandbox: bool = Field(
-        default=False,
-        description="The stack belongs to the sandbox and never reaches a real tenant.",
-        examples=["false"],
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic-settings'
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the stack's configuration as the only source: what is not in the commit changes no plan."""
-        return (StackConfiguration(settings_cls),)
-
-    @classmethod
-    def load(cls) -> Self:
-        """Read and check the settings of the stack that runs.
-
-        Raises:
-            RefusedSettings: One or more settings break a rule, or a stack of the sandbox runs outside of it.
-        """
-        try:
-            settings = cls()
-        except ValidationError as error:
-            raise RefusedSettings(_explain(error.errors())) from None
-        if settings.sandbox and not _tenant_is_on_this_machine():
-            raise RefusedSettings(
-                f"The stack {pulumi.get_stack()} belongs to the sandbox (identity-manager:sandbox is true), and this "
-                "run would reach a real tenant. Nothing was changed.\n"
-                "Run it in the sandbox with:\n  make up\n"
-                "For a real tenant, make a stack of your own:\n  pulumi stack init prod"
-            )
-        return settings
 
     @property
     def all_owners(self) -> list[str]:
@@ -344,7 +364,7 @@ class StackSettings(BaseSettings):
             raise RefusedSettings(
                 f"Microsoft Graph's address in the cloud {environment} is not known here, so the agent would be sent "
                 "nowhere. Nothing was changed.\n"
-                f"Say it with:\n  {_command('set', 'graphApiUrl', 'https://graph.example/v1.0/')}"
+                f"Say it with:\n  {_command(type(self), 'set', 'graphApiUrl', 'https://graph.example/v1.0/')}"
             )
         return f"{GRAPH_BY_ENVIRONMENT[environment]}/v1.0/"
 
@@ -363,11 +383,11 @@ PLAIN_RULES: Mapping[str, str] = {
 """What the model's own type errors mean to a person, by pydantic's error type."""
 
 
-def _command(verb: Literal["set", "rm"], path: str, value: str = "") -> str:
+def _command(model: type[Settings], verb: Literal["set", "rm"], path: str, value: str = "") -> str:
     plain = path.isalnum()
-    key = f"{NAMESPACE}:{path}" if plain else f"--path '{NAMESPACE}:{path}'"
+    key = f"{model.namespace}:{path}" if plain else f"--path '{model.namespace}:{path}'"
     quoted = value if re.fullmatch(r"[\w.:/-]*", value) else f"'{value}'"
-    return f"pulumi config {verb} --stack {pulumi.get_stack()} {key} {quoted}".rstrip()
+    return f"{model.pulumi_command} config {verb} --stack {pulumi.get_stack()} {key} {quoted}".rstrip()
 
 
 def _path(location: Sequence[int | str]) -> str:
@@ -375,44 +395,48 @@ def _path(location: Sequence[int | str]) -> str:
     return str(key) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
 
 
-def _explain_one(error: ErrorDetails) -> str:
+def _explain_one(model: type[Settings], error: ErrorDetails) -> str:
     location, value = error["loc"], error["input"]
-    key = str(location[0])
-    fields = {str(field.alias): field for field in StackSettings.model_fields.values()}
+    key, name = str(location[0]), f"{model.namespace}:{location[0]}"
+    fields = {str(field.alias): field for field in model.model_fields.values()}
     if error["type"] == "missing":
-        rule = f"identity-manager:{key} is missing. {fields[key].description}"
+        rule = f"{name} is missing. {fields[key].description}"
     elif error["type"] == "extra_forbidden":
-        by_lower_case = {known.lower(): known for known in fields}
-        near = difflib.get_close_matches(re.sub("[_-]", "", key).lower(), by_lower_case, n=1)
-        hint = f"Did you mean {by_lower_case[near[0]]}?" if near else f"The known keys are {', '.join(fields)}."
-        return f"identity-manager:{key} is not a setting. {hint}\n      {_command('rm', key)}"
+        return f"{name} is not a setting. {_nearest(key, list(fields))}\n      {_command(model, 'rm', key)}"
     elif isinstance(value, pulumi.Output):
-        rule = (
-            f"identity-manager:{key} is stored as a secret, but is shown in names and plans: set it without --secret."
-        )
+        rule = f"{name} is stored as a secret, but is shown in names and plans: set it without --secret."
     else:
         shown = json.dumps(value, ensure_ascii=False)
         shown = shown if len(shown) <= 60 else f"{shown[:60]}…"  # noqa: PLR2004 - keeps the refusal on a line
-        rule = f"identity-manager:{_path(location)} = {shown} {PLAIN_RULES.get(error['type'], error['msg'])}."
-    commands = _mend(error, fields[key])
-    return "\n      ".join([rule, *commands])
+        said = PLAIN_RULES.get(error["type"], error["msg"])
+        rule = f"{model.namespace}:{_path(location)} = {shown} {said}."
+    return "\n      ".join([rule, *_mend(model, error, fields[key])])
 
 
-def _mend(error: ErrorDetails, field: FieldInfo) -> list[str]:
+def _nearest(key: str, known: Sequence[str]) -> str:
+    by_lower_case = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(re.sub("[_-]", "", key).lower(), by_lower_case, n=1)
+    # Those of every project, such as sandbox, come last.
+    in_order = sorted(known, key=lambda one: one in Settings.model_fields)
+    return f"Did you mean {by_lower_case[near[0]]}?" if near else f"The known keys are {', '.join(in_order)}."
+
+
+def _mend(model: type[Settings], error: ErrorDetails, field: FieldInfo) -> list[str]:
     location = error["loc"]
     path = _path(location)
     if error.get("ctx", {}).get("mend") == "rm":
-        return [_command("rm", path)]
+        return [_command(model, "rm", path)]
     # The engine sets no item of a value that is no list: such a value has to go first.
-    first = [_command("rm", path)] if error["type"] in ("list_type", "dict_type") else []
-    if field.alias == "additionalPermissions" and len(location) == 1:
+    first = [_command(model, "rm", path)] if error["type"] in ("list_type", "dict_type") else []
+    kind = get_origin(field.annotation)
+    if kind is dict and len(location) == 1:
         path = f"{path}.MicrosoftGraph"
-    holds_many = field.alias in ("connections", "secrets", "owners", "additionalPermissions")
-    if holds_many and not isinstance(location[-1], int):
+    if kind in (list, dict) and not isinstance(location[-1], int):
         path = f"{path}[0]"
-    return [*first, _command("set", path, str((field.examples or [""])[0]))]
+    return [*first, _command(model, "set", path, str((field.examples or [""])[0]))]
 
 
-def _explain(errors: Sequence[ErrorDetails]) -> str:
+def _explain(model: type[Settings], errors: Sequence[ErrorDetails]) -> str:
     count = "One setting is" if len(errors) == 1 else f"{len(errors)} settings are"
-    return f"{count} refused, so nothing was changed:\n" + "\n".join(f"  - {_explain_one(error)}" for error in errors)
+    told = "\n".join(f"  - {_explain_one(model, error)}" for error in errors)
+    return f"{count} refused, so nothing was changed:\n{told}"

@@ -3,7 +3,12 @@
 They read neither configuration nor environment nor the clock: the same inputs always declare the same resources.
 """
 
-from components.entra_application import ClientSecretArgs, EntraApplication, EntraApplicationArgs
+from components.entra_application import (
+    ClientSecretArgs,
+    EntraApplication,
+    EntraApplicationArgs,
+    FederatedCredentialArgs,
+)
 from components.identity_manager_registration import (
     IdentityManagerRegistration,
     IdentityManagerRegistrationArgs,
@@ -13,6 +18,7 @@ __all__ = [
     "ClientSecretArgs",
     "EntraApplication",
     "EntraApplicationArgs",
+    "FederatedCredentialArgs",
     "IdentityManagerRegistration",
     "IdentityManagerRegistrationArgs",
 ]

@@ -1,7 +1,7 @@
 """A daemon application in Microsoft Entra ID.
 
-Owns the application, its service principal, its client secrets, the application permissions it declares and the consent
-to each of them. Any product that signs in as itself registers this way.
+Owns the application, its service principal, its client secrets and federated credentials, the application permissions
+it declares and the consent to each of them. Any product or pipeline that signs in as itself registers this way.
 
 It leaves alone the service principals of the APIs (Microsoft's own) and the caller: owners are what was declared, never
 who runs the program, so that a preview by one identity and the deployment by another agree.
@@ -14,6 +14,10 @@ import pulumi
 import pulumi_azuread as azuread
 
 from components.api_permissions import ApiPermission, catalogue_for
+from components.missing_permission import names_missing_permission
+
+TOKEN_EXCHANGE = "api://AzureADTokenExchange"  # noqa: S105 - an audience, no secret
+"""The audience of tokens that are made for Microsoft Entra ID to trust."""
 
 
 class ClientSecretArgs(TypedDict):
@@ -27,6 +31,19 @@ class ClientSecretArgs(TypedDict):
     """Names under which the same secret was declared before."""
 
 
+class FederatedCredentialArgs(TypedDict):
+    """One outside identity that signs in as the application, with no secret."""
+
+    issuer: str
+    """Who signs the outside tokens: exactly their `iss`."""
+    subject: str
+    """Whose tokens they are: exactly their `sub`. Issuer and subject together occur once per application."""
+    audience: NotRequired[str]
+    """The tokens' `aud`; `api://AzureADTokenExchange` by default."""
+    description: NotRequired[str]
+    """What the portal shows beside it."""
+
+
 class EntraApplicationArgs(TypedDict):
     """What an application is made of."""
 
@@ -36,6 +53,8 @@ class EntraApplicationArgs(TypedDict):
     """Application permissions by API, each consented: `{"MicrosoftGraph": ["Directory.Read.All"]}`."""
     secrets: NotRequired[Mapping[str, ClientSecretArgs]]
     """Client secrets by a name that never changes."""
+    federated_credentials: NotRequired[Mapping[str, FederatedCredentialArgs]]
+    """Federated credentials by a name that never changes: letters, digits, - and _, at most 120."""
     owners: NotRequired[Sequence[pulumi.Input[str]]]
     """Object ids of the owners of application and service principal. The identity that deploys must be one of them
     where it holds only Application.ReadWrite.OwnedBy."""
@@ -57,6 +76,7 @@ class EntraApplication(pulumi.ComponentResource):
     - *application*: `azuread.Application`
     - *service_principal*: `azuread.ServicePrincipal`
     - *secrets*: one `azuread.ApplicationPassword` per client secret
+    - *federated credentials*: one `azuread.ApplicationFederatedIdentityCredential` each
     - *grants*: one `azuread.AppRoleAssignment` per application permission: the admin consent
     """
 
@@ -77,6 +97,7 @@ class EntraApplication(pulumi.ComponentResource):
         protect = args.get("protect", False)
         owners = args.get("owners") or None
         redirect_uris = args.get("redirect_uris")
+        child = pulumi.ResourceOptions(parent=self, hooks=names_missing_permission())
 
         application = azuread.Application(
             name,
@@ -88,10 +109,10 @@ class EntraApplication(pulumi.ComponentResource):
             service_management_reference=args.get("service_management_reference"),
             web=azuread.ApplicationWebArgs(redirect_uris=redirect_uris) if redirect_uris else None,
             required_resource_accesses=_required_resource_accesses(permissions),
-            opts=pulumi.ResourceOptions(parent=self, protect=protect),
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=protect)),
         )
         # The directory deletes all of these with the application: one call and one wait instead of one each.
-        gone_with_application = pulumi.ResourceOptions(parent=self, deleted_with=application)
+        gone_with_application = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(deleted_with=application))
         service_principal = azuread.ServicePrincipal(
             name,
             client_id=application.client_id,
@@ -116,6 +137,21 @@ class EntraApplication(pulumi.ComponentResource):
             )
             for secret_name, secret in args.get("secrets", {}).items()
         }
+        for credential_name, credential in args.get("federated_credentials", {}).items():
+            azuread.ApplicationFederatedIdentityCredential(
+                f"{name}-{credential_name}",
+                application_id=application.id,
+                display_name=credential_name,
+                issuer=credential["issuer"],
+                subject=credential["subject"],
+                audiences=[credential.get("audience", TOKEN_EXCHANGE)],
+                description=credential.get("description"),
+                opts=pulumi.ResourceOptions.merge(
+                    gone_with_application,
+                    # The directory takes a pair of issuer and subject once: the old one has to go first.
+                    pulumi.ResourceOptions(delete_before_replace=True),
+                ),
+            )
         grants = [
             azuread.AppRoleAssignment(
                 f"{name}-{permission.api}-{permission.name}",
