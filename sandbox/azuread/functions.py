@@ -13,7 +13,7 @@ from pathlib import Path
 from sandbox.azuread import checks, tables, wire
 from sandbox.azuread.graph import BETA, Graph, GraphError
 from sandbox.azuread.lifecycle import Failure, escaped
-from sandbox.azuread.schema import Check, Kind, Property
+from sandbox.azuread.schema import Check, Kind, Property, sending_order
 from sandbox.azuread.values import Object, Value, is_object, text, texts
 
 _PUBLISHED = Path(__file__).with_name("published_apis.json")
@@ -174,9 +174,10 @@ def _webs(found: Object) -> Value:
     ]
 
 
+_TAGS = Property("tags", Kind.SET, plain_hash=True)
 _NOT_IN_THE_FUNCTION = {
     "api", "description", "logoImage", "optionalClaims", "owners", "password", "preventDuplicateNames",
-    "publicClient", "singlePageApplication", "templateId", "web", "oauth2PostResponseRequired",
+    "publicClient", "singlePageApplication", "tags", "templateId", "web", "oauth2PostResponseRequired",
 }  # fmt: skip
 
 _LISTS = {
@@ -193,6 +194,7 @@ _APPLICATION = (
         for name, (path, block) in _LISTS.items()
     ),
     Property("webs", derived=_webs),
+    Property("tags", derived=lambda found: sending_order(_TAGS, [*texts(found.get("tags"))])),
 )
 
 
@@ -412,12 +414,12 @@ def _users(graph: Graph, args: Object) -> Object:
         if not found:
             raise Failure("No users found", at="return_all")
     else:
-        search = next(one for one in _LISTED_SEARCHES if texts(args.get(one.argument)))
-        for value in texts(args.get(search.argument)):
-            members = _look(graph, search, value, select)
-            if not members and not lenient:
-                raise Failure(search.missing.format(value), at=search.attribute)
-            found += members
+        for search in _LISTED_SEARCHES:
+            for value in texts(args.get(search.argument)):
+                members = _look(graph, search, value, select)
+                if not members and not lenient:
+                    raise Failure(search.missing.format(value), at=search.attribute)
+                found += members
     names = [text(user.get("userPrincipalName")) for user in found]
     digest = hashlib.sha1("/".join(names).encode(), usedforsecurity=False).digest()
     return {

@@ -370,6 +370,36 @@ def forget_ids_of_changed_roles(graph: Graph, prior: Object, plan: Object) -> No
         plan["oauth2PermissionScopeIds"] = UNKNOWN
 
 
+_PERSONAL = ("AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
+
+
+def refuse_old_tokens_for_personal_accounts(graph: Graph, prior: Object, plan: Object) -> None:  # noqa: ARG001
+    """Refuses what Graph refuses for applications that personal accounts can use."""
+    api = plan.get("api")
+    version = api.get("requestedAccessTokenVersion") if is_object(api) else None
+    if plan.get("signInAudience") in _PERSONAL and version in (None, 0, 1):
+        audiences = " or ".join(f'"{audience}"' for audience in _PERSONAL)
+        raise Failure(f"`requested_access_token_version` must be 2 when `sign_in_audience` is {audiences}")
+
+
+def refuse_contradictory_roles(graph: Graph, prior: Object, plan: Object) -> None:  # noqa: ARG001 - a PlanStep
+    """Refuses roles and scopes of which two share an id or a value, but not both."""
+    api = plan.get("api")
+    scopes = objects(api.get("oauth2PermissionScopes")) if is_object(api) else []
+    named = [(one.get("id"), one.get("value")) for one in (*objects(plan.get("appRoles")), *scopes)]
+    pairs = [(key, value) for key, value in named if text(key) and text(value)]
+    for index, (key, value) in enumerate(pairs):
+        for other_key, other_value in pairs[:index]:
+            wrong = ""
+            if key == other_key and value != other_value:
+                wrong = f'duplicate ID found: "{key}"'
+            elif value == other_value and key != other_key:
+                wrong = f'duplicate value found: "{value}"'
+            if wrong:
+                told = "checking for duplicate app roles / OAuth2.0 permission scopes: validation failed: "
+                raise Failure(told + wrong)
+
+
 def _same_members(old: Value, new: Value) -> bool:
     return (old or []) == (new or [])
 

@@ -211,7 +211,9 @@ class Provider:
         planned = self._planned(urn, resource, olds, news, ignored)
         if preview:
             return _with_secrets(resource, planned)
-        operation = Operation(resource, self.graph, planned, prior=olds, keys=_keys(resource, resource_id))
+        operation = Operation(
+            resource, self.graph, planned, prior=olds, keys=_keys(resource, resource_id, f"updating {urn}: ")
+        )
         self._do(operation, resource.update, f"updating {urn}")
         return _state(operation)
 
@@ -219,15 +221,13 @@ class Provider:
         """A resource's state and inputs as they are now, or nothing if it is gone."""
         resource = resource_of(urn)
         importing = not state and resource.importable
+        keys = _keys(resource, resource_id, "" if importing else f"refreshing {urn}: ")
+        operation = Operation(resource, self.graph, state, prior=state, keys=keys)
         try:
-            keys = resource.identity.keys(resource_id)
-            operation = Operation(resource, self.graph, state, prior=state, keys=keys)
             resource.run(resource.reading, operation)
         except GoneError:
             return None
         except Failure as failure:
-            if importing and not isinstance(failure.__cause__, Exception):
-                raise ProviderError(_as_told(failure)) from failure
             raise ProviderError(f"refreshing {urn}: {_as_told(failure)}") from failure
         found: Object = {row.name: operation.read.get(row.name, state.get(row.name)) for row in resource.rows}
         found["id"] = resource_id
@@ -235,13 +235,17 @@ class Provider:
             found_inputs = planning.refreshed_inputs(resource.rows, inputs, found)
         else:
             found_inputs = planning.imported_inputs(resource.rows, found)
-        return _with_secrets(resource, found), planning.without_conflicts(resource.rows, found_inputs)
+        found_inputs = planning.without_conflicts(resource.rows, found_inputs)
+        if importing:
+            found_inputs = _acceptable(resource.rows, found_inputs)
+        return _with_secrets(resource, found), found_inputs
 
     def delete(self, urn: str, resource_id: str, state: Object) -> None:
         """Deletes a resource."""
         resource = resource_of(urn)
+        keys = _keys(resource, resource_id, f"deleting {urn}: ")
+        operation = Operation(resource, self.graph, state, prior=state, keys=keys)
         try:
-            operation = Operation(resource, self.graph, state, prior=state, keys=_keys(resource, resource_id))
             resource.run(resource.delete, operation)
         except Failure as failure:
             raise ProviderError(f"deleting {urn}: {_as_told(failure)}") from failure
@@ -289,8 +293,22 @@ class Provider:
             raise InitialisationError(f"{doing}: {_as_told(failure)}", operation.id, _state(operation)) from failure
 
 
-def _keys(resource: Resource, resource_id: str) -> tuple[str, ...]:
-    return resource.identity.keys(resource_id)
+def _keys(resource: Resource, resource_id: str, doing: str) -> tuple[str, ...]:
+    try:
+        return resource.identity.keys(resource_id)
+    except Failure as failure:
+        raise ProviderError(f"{doing}{_as_told(failure)}") from failure
+
+
+def _acceptable(rows: Sequence[Property], inputs: Object) -> Object:
+    """Imported inputs that Check will take: what Graph fills in anyway is left out where it would be refused."""
+    refused = {
+        row.name
+        for row in rows
+        if row.optional and row.computed and row.name in inputs and _wrong_with(row, inputs[row.name], inputs)
+    }
+    both = {row.name for row in rows if refused.intersection(row.exactly_one_of)}
+    return {name: value for name, value in inputs.items() if name not in refused | both}
 
 
 def _put_back(planned: Object, olds: Object, path: str) -> None:

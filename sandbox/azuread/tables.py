@@ -259,7 +259,12 @@ APPLICATION = Resource(
     identity=Identity("/applications/{}", "Application", ("Application",)),
     path="/applications/{}",
     rows=_APPLICATION,
-    planning=(lifecycle.duplicate_at_plan, lifecycle.forget_ids_of_changed_roles),
+    planning=(
+        lifecycle.duplicate_at_plan,
+        lifecycle.refuse_contradictory_roles,
+        lifecycle.forget_ids_of_changed_roles,
+        lifecycle.refuse_old_tokens_for_personal_accounts,
+    ),
     create=(
         lifecycle.duplicate_at_creation,
         owners.post_with_owners(
@@ -314,7 +319,10 @@ def _application_not_there_yet(answer: Answer) -> bool:
 
 
 def _as_outputs(rows: tuple[Property, ...]) -> tuple[Property, ...]:
-    return tuple(Property(row.name, row.kind, graph=row.graph, computed=True) for row in rows)
+    """The rows as another resource shows them, where a set is a list in Graph's own order."""
+    return tuple(
+        Property(row.name, LIST if row.kind is SET else row.kind, graph=row.graph, computed=True) for row in rows
+    )
 
 
 _SERVICE_PRINCIPAL_OUTPUTS = (

@@ -21,6 +21,7 @@ GRANT = "azuread:index/appRoleAssignment:AppRoleAssignment"
 OWNER = "azuread:index/applicationOwner:ApplicationOwner"
 FEDERATED = "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential"
 NOBODY = "99999999-9999-4999-8999-999999999999"
+ROLE: Json = {"id": NOBODY, "allowedMemberTypes": ["User"], "description": "Reads", "displayName": "Reader"}
 DENIED: Json = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges."}}
 
 
@@ -155,6 +156,23 @@ def test_a_conflict_while_a_new_application_settles_is_waited_out(engine: Engine
 @pytest.mark.parametrize(
     ("inputs", "text"),
     [
+        (
+            {"signInAudience": "PersonalMicrosoftAccount"},
+            "`requested_access_token_version` must be 2 when `sign_in_audience` is ",
+        ),
+        (
+            {"appRoles": [{**ROLE, "value": "a"}], "api": {"oauth2PermissionScopes": [{"id": NOBODY, "value": "b"}]}},
+            f'validation failed: duplicate ID found: "{NOBODY}"',
+        ),
+    ],
+)
+def test_what_graph_would_refuse_is_refused_by_a_preview(engine: Engine, inputs: Json, text: str) -> None:
+    assert text in told(lambda: engine.preview(app(**inputs)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
         ({"colour": "blue"}, 'unknown property "colour"'),
         ({"web": {"colour": "blue"}}, "Examine values at 'app.web.colour'."),
         ({"appRoles": [{"colour": 1}]}, "Examine values at 'app.appRoles[0].colour'."),
@@ -189,9 +207,8 @@ def test_a_flag_or_number_stands_for_its_text(engine: Engine) -> None:
 def test_removing_owners_and_roles_shows_each_of_them(engine: Engine, plugin: Plugin) -> None:
     me = plugin.invoke("getClientConfig")["objectId"]
     ada = plugin.invoke("getUser", userPrincipalName="ada@contoso.example")["objectId"]
-    role = {"id": NOBODY, "allowedMemberTypes": ["User"], "description": "Reads", "displayName": "Reader"}
-    engine.up(app(owners=[ada, me], appRoles=[{**role, "value": "Read"}], web={"homepageUrl": "https://a.example/"}))
-    program = app(owners=[me], appRoles=[{**role, "value": "ReadAll"}])
+    engine.up(app(owners=[ada, me], appRoles=[{**ROLE, "value": "Read"}], web={"homepageUrl": "https://a.example/"}))
+    program = app(owners=[me], appRoles=[{**ROLE, "value": "ReadAll"}])
     assert engine.preview(program)["app"] == Plan(
         "update",
         {
@@ -234,6 +251,14 @@ def test_an_imported_resource_has_the_inputs_that_would_make_it(engine: Engine, 
     assert engine.state["it"].inputs == {**made.inputs, "__defaults": []}
     assert engine.preview(program) == {}
     del directory
+
+
+def test_an_imported_directory_role_leaves_to_graph_what_a_program_may_set_only_one_of(engine: Engine) -> None:
+    role = "azuread:index/directoryRole:DirectoryRole"
+    engine.up({"it": Declared(role, {"displayName": "Directory Readers"})})
+    engine.adopt("it", role, engine.state.pop("it").id)
+    assert engine.state["it"].inputs == {"__defaults": []}
+    assert engine.preview({"it": Declared(role, {"displayName": "directory readers"})}) == {}
 
 
 def test_an_import_with_an_id_of_another_form_is_refused(engine: Engine) -> None:

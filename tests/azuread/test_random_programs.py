@@ -11,7 +11,7 @@ from tests.azuread.programs import NAME, programs
 from tests.azuread.sandbox import Sandbox
 
 PARTS = 2
-PROGRAMS = 160
+PROGRAMS = 150
 """How many programs each part runs; each is made, changed into another one, and destroyed."""
 
 
