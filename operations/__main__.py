@@ -14,7 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from operations import options
 from operations.agent_forms import Form
 from operations.agent_settings import agent_settings
+from operations.comment import comment
 from operations.deliver import deliver
+from operations.difference import difference
 from operations.errors import OperationError
 from operations.expiry import expiry
 from operations.report import Report, Status, refuse
@@ -137,6 +139,27 @@ def _deliver(
 ) -> None:
     """Put the agent's connections into an Azure Key Vault, each secret with its expiry date."""
     _run(lambda: deliver(stack, vault), as_json=as_json)
+
+
+@app.command("comment")
+def _comment(
+    stack: options.Stack,
+    events: Annotated[Path, typer.Argument(metavar="FILE", help="The preview's event log; - for standard input.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Turn the event log of `pulumi preview` into one Markdown comment: changes in words, risks first."""
+    _run(lambda: comment(stack, events), as_json=as_json)
+
+
+@app.command("diff")
+def _diff(
+    stack: options.Stack,
+    base: Annotated[str, typer.Option(metavar="REF", help="The commit to compare the working tree with.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the Markdown comment.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what a change declares, against the base commit in a sandbox: no Azure, no state, no secret."""
+    _run(lambda: difference(stack, base, as_markdown=markdown), as_json=as_json)
 
 
 if __name__ == "__main__":
