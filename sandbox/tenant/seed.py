@@ -5,6 +5,7 @@ tenant and kept in one file that only its owner reads.
 """
 
 import json
+import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,7 +99,7 @@ def secrets_of(path: Path) -> dict[str, str]:
     return {name: one["secret"] for name, one in made.items()}
 
 
-def plant(store: Store, secrets: dict[str, str]) -> None:
+def plant(store: Store, passwords: dict[str, str]) -> None:
     """Fill an empty directory."""
     now = datetime.now(UTC).replace(microsecond=0)
     catalogue = json.loads(_CATALOGUE.read_text())
@@ -111,7 +112,7 @@ def plant(store: Store, secrets: dict[str, str]) -> None:
         _plant_api(store, api, now)
     graph = store.find("servicePrincipals", appId=GRAPH)[0]
     for identity in IDENTITIES:
-        _plant_identity(store, identity, graph, secrets[identity.name], now)
+        _plant_identity(store, identity, graph, passwords[identity.name], now)
 
 
 def _plant_organization(store: Store, now: datetime) -> None:
@@ -167,6 +168,8 @@ def _plant_roles(store: Store, roles: list[list[str]]) -> None:
         store.insert("directoryRoleTemplates", template)
         if key == _GLOBAL_ADMINISTRATOR:
             store.insert("directoryRoles", active(template))
+            held = {"principalId": _USERS[1][0], "roleDefinitionId": key, "directoryScopeId": "/"}
+            store.insert("roleAssignments", new("roleAssignments", {**held, "id": secrets.token_urlsafe(32)}))
 
 
 def _plant_api(store: Store, api: Document, now: datetime) -> None:

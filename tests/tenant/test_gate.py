@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from sandbox.tenant.routes import ROUTES
-from tests.tenant.conftest import RunningTenant
+from tests.tenant.conftest import RunningTenant, application, grant, graph_principal, principal, secret
 
 _UNKNOWN = "99999999-9999-4999-8999-999999999999"
 
@@ -107,6 +107,54 @@ def test_the_gate_opens_for_whom_microsoft_documents(clients: dict[str, httpx.Cl
         code = answer.json()["error"]["code"] if answer.status_code >= 400 else ""
         passed = code != "Authorization_RequestDenied"
         assert passed == (identity == "admin" or identity in _OPEN[route].split()), (identity, answer.text)
+
+
+_GRANT = "POST servicePrincipals/{id}/appRoleAssignedTo"
+_ROWS = (
+    ({"Application.Read.All"}, "GET applications", True),
+    ({"Directory.Read.All"}, "GET applications", True),
+    ({"User.Read.All"}, "GET applications", False),
+    ({"Application.Read.All"}, "GET applications/{id}/federatedIdentityCredentials", True),
+    ({"Directory.Read.All"}, "GET applications/{id}/federatedIdentityCredentials", False),
+    ({"Application.Read.All"}, "GET applications/{id}/federatedIdentityCredentials/{id}", False),
+    ({"Application.ReadWrite.OwnedBy"}, "GET applications/{id}/federatedIdentityCredentials/{id}", True),
+    ({"Application.Read.All"}, "GET oauth2PermissionGrants", False),
+    ({"Directory.Read.All"}, "GET oauth2PermissionGrants", True),
+    ({"DelegatedPermissionGrant.ReadWrite.All"}, "GET oauth2PermissionGrants/{id}", True),
+    ({"Directory.Read.All"}, "POST oauth2PermissionGrants", False),
+    ({"Directory.ReadWrite.All"}, "POST oauth2PermissionGrants", True),
+    ({"AppRoleAssignment.ReadWrite.All"}, _GRANT, False),
+    ({"Application.ReadWrite.All"}, _GRANT, False),
+    ({"Directory.ReadWrite.All"}, _GRANT, False),
+    ({"AppRoleAssignment.ReadWrite.All", "Application.Read.All"}, _GRANT, True),
+    ({"AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, _GRANT, True),
+    ({"Directory.ReadWrite.All"}, "PATCH applications/{id}", False),
+    ({"Directory.ReadWrite.All"}, "POST applications/{id}/addPassword", True),
+    ({"Directory.ReadWrite.All"}, "DELETE servicePrincipals/{id}", True),
+    ({"Application.Read.All"}, "GET users", False),
+    ({"User.ReadBasic.All"}, "GET users", True),
+    ({"User.ReadBasic.All"}, "GET users/{id}/manager", False),
+    ({"RoleManagement.Read.Directory"}, "GET directoryRoles", True),
+    ({"RoleManagement.Read.Directory"}, "POST directoryRoles", False),
+    ({"Organization.Read.All"}, "GET organization", True),
+    ({"GroupMember.Read.All"}, "GET groups/{id}/members", True),
+)
+
+
+@pytest.mark.parametrize(("held", "route", "opens"), _ROWS)
+def test_a_permission_opens_what_microsofts_table_says(
+    tenant: RunningTenant, admin: httpx.Client, held: set[str], route: str, opens: bool
+) -> None:
+    app = application(admin, "With some permissions")
+    holder, roles = principal(admin, app), graph_principal(admin)["appRoles"]
+    for one in held:
+        grant(admin, holder, next(role["id"] for role in roles if role["value"] == one))
+    answer = tenant.sign_in(client_id=app["appId"], client_secret=secret(admin, app)["secretText"])
+    method, _, path = route.partition(" ")
+    body = {"noSuchProperty": 1} if method in ("POST", "PATCH") else None
+    client = tenant.with_token(answer.json()["access_token"])
+    asked = client.request(method, "/" + path.replace("{id}", _UNKNOWN), json=body)
+    assert (asked.status_code != 403) == opens, asked.text
 
 
 @pytest.mark.parametrize("version", ["v1.0", "beta"])
