@@ -20,6 +20,8 @@ from operations.files import read_plain, write_whole
 PROJECT = Path(__file__).resolve().parent.parent
 KEY = "identity-manager:secrets"
 _STACK = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/){0,2}([A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})", re.ASCII)
+_EMPTY = re.compile(r":[ ]*(~|null|\{[ ]*\})(?=\s|$)")
+"""An empty value, whatever says so; it makes room for what is put there."""
 _NOTHING = "Nothing was changed."
 
 
@@ -56,13 +58,19 @@ class StackFile:
             text = _with(text, day)
         if gone:
             text = _without(text, gone)
-        if read(self.stack, text=text).dates != tuple([day for day in self.dates if day in wanted] + new):
+        if not self._holds(text, [*(day for day in self.dates if day in wanted), *new]):
             raise OperationError(
                 f"{self.path} writes {KEY} in a form that cannot be changed line by line.",
                 _NOTHING,
                 f'write each date on a line of its own: - "{wanted[-1]}"',
             )
         return text
+
+    def _holds(self, text: str, dates: list[date]) -> bool:
+        try:
+            return list(read(self.stack, text=text).dates) == dates
+        except OperationError:
+            return False
 
     def write(self, text: str) -> None:
         """Put the changed text into the file."""
@@ -178,16 +186,18 @@ def _with(text: str, day: date) -> str:
             return text
         return _inserted(lines, last + 1, f'{dash[0]}"{day}"{end}', end)
     if not config:
-        head = [] if any(re.match(r"config:", line) for line in lines) else [f"config:{end}"]
-        at = next((number + 1 for number, line in enumerate(lines) if line.startswith("config:")), len(lines))
-        return _inserted(lines, at, "".join([*head, f"  {KEY}:{end}", f'    - "{day}"{end}']), end)
+        fresh = f'  {KEY}:{end}    - "{day}"{end}'
+        at = next((number for number, line in enumerate(lines) if line.startswith("config:")), None)
+        if at is None:
+            return _inserted(lines, len(lines), f"config:{end}{fresh}", end)
+        lines[at] = _EMPTY.sub(":", lines[at])
+        return _inserted(lines, at + 1, fresh, end)
     key = next((key for key, _ in config if key.value == KEY), None)
     indent = " " * config[0][0].start_mark.column
     item = f'{indent}  - "{day}"{end}'
     if key is not None:
-        # An empty value: whatever says so makes room for the list.
         line = key.start_mark.line
-        lines[line] = re.sub(r":[ ]*(~|null)(?=\s)", ":", lines[line])
+        lines[line] = _EMPTY.sub(":", lines[line])
         return _inserted(lines, line + 1, item, end)
     return _inserted(lines, config[0][0].start_mark.line, f"{indent}{KEY}:{end}{item}", end)
 

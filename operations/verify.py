@@ -75,8 +75,8 @@ def _check(known: registration.Registration, cloud: directory.Cloud) -> _Found:
     if known.secret_expires_on is None:
         found.stays.append("The registration is not finished: the last pulumi up was cut off.")
     if token is None:
-        found.stays.append("Nothing signs in, so permissions and directory could not be checked.")
-        _check_orphans_as_deployer(known, cloud, found)
+        found.stays.append("Nothing signs in, so the directory could not be read as the application.")
+        _check_as_deployer(known, cloud, found)
         return found
     _check_roles(known, directory.roles(token), found)
     with directory.Graph(cloud, token) as graph:
@@ -149,14 +149,16 @@ def _check_orphans(known: registration.Registration, graph: directory.Graph, fou
     ]
 
 
-def _check_orphans_as_deployer(known: registration.Registration, cloud: directory.Cloud, found: _Found) -> None:
+def _check_as_deployer(known: registration.Registration, cloud: directory.Cloud, found: _Found) -> None:
     try:
         token = directory.deployer_token(cloud, known.tenant_id)
     except OperationError:
         # Verifying needs no identity but the application's own: without another one this remains unknown.
-        found.stays.append("The application's secrets could not be read either.")
+        found.stays.append("The application's secrets and grants could not be read either.")
         return
     with directory.Graph(cloud, token) as graph:
+        if known.service_principal_object_id:
+            _check_grants(known, graph, found)
         _check_orphans(known, graph, found)
 
 

@@ -1,0 +1,164 @@
+"""Records the plans of the golden comments on the real engine: `python -m tests.operations.record_plans [NAME...]`.
+
+Owns the plans and what of their events is kept: all that a comment is made of, with every id that a run makes up
+replaced by a number. It writes `golden/NAME.jsonl` and the comment `golden/NAME.md`: look at the difference of both
+before committing it.
+"""
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from operations.comment import markdown
+from operations.plan import read_plan
+from tests.operations.project import OperatedProject
+
+GOLDEN = Path(__file__).parent / "golden"
+STACK = "prod"
+
+DEPLOYER = "33333333-3333-4333-8333-333333333333"
+ADA = "44444444-4444-4444-8444-444444444444"
+APPLICATION = (
+    "urn:pulumi:dev::identity-manager::identity-manager:index:IdentityManagerRegistration"
+    "$identity-manager:index:EntraApplication$azuread:index/application:Application::identity-manager"
+)
+_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_LASTING = re.compile(r"00000003-0000-0000-c000-|([1-4])\1{7}-|04da6b54-80e4-46f7-")
+"""Ids that are the same in every run: of the sandbox's seed, of Microsoft Graph, and the engine's unknown value."""
+
+
+def _nothing(_: OperatedProject) -> None:
+    """Leave the tenant as it is."""
+
+
+def _someone_changes_the_application(project: OperatedProject) -> None:
+    with project.administrator() as graph:
+        found = graph.get("/applications?$filter=startswith(displayName,'Identity Manager')").json()["value"][0]
+        graph.patch(f"/applications/{found['id']}", json={"notes": "Changed by hand"}).raise_for_status()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One plan: the settings that are deployed, those that are previewed, and how."""
+
+    before: Mapping[str, object] | None
+    after: Mapping[str, object] = field(default_factory=dict)
+    command: tuple[str, ...] = ("preview",)
+    between: Callable[[OperatedProject], None] = _nothing
+
+
+_DEFAULT: Mapping[str, object] = {
+    "organization": "Contoso",
+    "secrets": ["2027-11-24"],
+    "deployer": DEPLOYER,
+    "protect": "false",
+    "sandbox": "true",
+}
+_TWO_SECRETS = {"secrets": ["2027-11-24", "2028-11-20"]}
+
+PLANS: Mapping[str, Recorded] = {
+    "first-registration": Recorded(None),
+    "nothing-changes": Recorded({}),
+    "fulfillment-on": Recorded({}, {"fulfillment": "true", **_TWO_SECRETS}),
+    "secret-added": Recorded({}, _TWO_SECRETS),
+    "older-secret-retired": Recorded(_TWO_SECRETS, {"secrets": ["2028-11-20"]}),
+    "newest-secret-removed": Recorded(_TWO_SECRETS, {}),
+    "newest-secret-replaced": Recorded({}, {"secrets": ["2027-10-01"]}),
+    "permissions-beyond": Recorded(
+        {}, {"additionalPermissions": {"MicrosoftGraph": ["AuditLog.Read.All", "RoleManagement.ReadWrite.Directory"]}}
+    ),
+    "owners-removed": Recorded({"owners": [ADA]}, {"deployer": None}),
+    "redirect-uri-added": Recorded({}, {"responseUri": "https://agent.contoso.example/signin"}),
+    "protection-off": Recorded({"protect": "true"}, {"protect": "false"}),
+    "hostile-name": Recorded({}, {"organization": "](x) `<img src=x>` @contoso/admins **&lt;"}),
+    "connections-added": Recorded({}, {"connections": ["MicrosoftEntraIDExport", "Second", "Third"]}),
+    "application-replaced": Recorded({}, {}, ("preview", "--replace", APPLICATION)),
+    "registration-removed": Recorded({}, {}, ("destroy", "--preview-only")),
+    "settings-refused": Recorded({}, {"organisation": "Contoso", "secrets": ["2027-02-30"]}),
+    "drift-found": Recorded({}, {}, ("preview", "--refresh"), _someone_changes_the_application),
+}
+
+
+def main(names: list[str]) -> None:
+    """Record the plans named, or all."""
+    GOLDEN.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        project = OperatedProject(Path(folder))
+        project.init()
+        try:
+            for name in names or list(PLANS):
+                events = list(_normal(_record(project, PLANS[name])))
+                (GOLDEN / f"{name}.jsonl").write_text("".join(f"{event}\n" for event in events))
+                (GOLDEN / f"{name}.md").write_text(markdown(read_plan(events, name), STACK))
+        finally:
+            project.close()
+
+
+def _record(project: OperatedProject, plan: Recorded) -> list[dict[str, Any]]:
+    """The events of a plan; the stack is empty again afterwards."""
+
+    def settle(changes: Mapping[str, object]) -> None:
+        project.settings = {}
+        project.configure(**{**_DEFAULT, **changes})
+
+    log = project.folder / "events.jsonl"
+    log.unlink(missing_ok=True)
+    settle(plan.before or {})
+    if plan.before is not None:
+        project.deploy()
+    plan.between(project)
+    settle(plan.after)
+    project.direct(
+        "pulumi", *plan.command, "--stack", "dev", "--non-interactive", "--event-log", str(log), PULUMI_DEBUG_COMMANDS="1"
+    )
+    settle({})
+    if plan.before is not None:
+        project.deploy()
+        gone = project.direct("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "dev")
+        assert gone.returncode == 0, gone.stdout + gone.stderr
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def _normal(events: list[dict[str, Any]]) -> Iterator[str]:
+    """The events that a comment is made of, ids numbered in the order of their first sight."""
+    numbers: dict[str, str] = {}
+
+    def number(found: re.Match[str]) -> str:
+        if _LASTING.match(found[0]):
+            return found[0]
+        return numbers.setdefault(found[0], f"00000000-0000-4000-8000-{len(numbers):012}")
+
+    refreshed = {
+        event["resourcePreEvent"]["metadata"]["urn"]
+        for event in events
+        if event.get("resourcePreEvent", {}).get("metadata", {}).get("op") == "refresh"
+    }
+    for event in events:
+        for kind in ("resourcePreEvent", "resOutputsEvent", "diagnosticEvent", "policyEvent", "summaryEvent"):
+            if kind not in event or event[kind].get("severity") == "debug":
+                continue
+            body = event[kind]
+            if kind == "summaryEvent":
+                body = {"result": body["result"]}
+            metadata = body.get("metadata")
+            if metadata:
+                if kind == "resOutputsEvent" and metadata["urn"] not in refreshed:
+                    continue
+                kept = ("custom", "protect", "parent", "inputs", *(("outputs",) if metadata["urn"] in refreshed else ()))
+                for side in ("old", "new"):
+                    if metadata.get(side):
+                        metadata[side] = {key: metadata[side][key] for key in kept if key in metadata[side]}
+                body = {"metadata": {key: metadata[key] for key in ("op", "urn", "type", "old", "new")}}
+            # App roles are the same in every tenant, and a comment judges by them.
+            text = json.dumps({kind: body}, ensure_ascii=False)
+            lasting = set(re.findall(r'"(?:appRoleId|id)": "([0-9a-f-]{36})"', text))
+            yield _GUID.sub(lambda found, keep=lasting: found[0] if found[0] in keep else number(found), text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
