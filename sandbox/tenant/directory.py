@@ -146,11 +146,15 @@ def entity_answer(
     document = shown or shaped(kind, _without_fresh_secrets(context, body), select)
     fields = f"({','.join(select)})" if select else ""
     result = {"@odata.context": f"{context.root}/$metadata#{kind}{fields}/$entity", **document}
-    relation = context.query.expand(EXPANSIONS.get(kind, {}))
-    if relation:
-        result[relation] = EXPANSIONS[kind][relation](context, body)
+    result |= _expansion(context, kind, body)
     headers = {"Location": f"{context.root}/{kind}/{quote(body['id'])}"} if status == 201 else {}  # noqa: PLR2004
     return Answer(status, result, headers)
+
+
+def _expansion(context: Context, kind: str, body: Document) -> Document:
+    """The relation that $expand asks for."""
+    wanted = context.query.expand(EXPANSIONS.get(kind, {}))
+    return {wanted.relation: wanted.shown(EXPANSIONS[kind][wanted.relation](context, body))} if wanted else {}
 
 
 def _without_fresh_secrets(context: Context, body: Document) -> Document:
@@ -168,7 +172,7 @@ def list_answer(
     """A page of the objects of one kind: all of them, or the given ones with their positions."""
     entity, query = ENTITIES[kind], context.query
     wanted, select, order, search = query.filter(entity), query.select(entity), query.order(entity), query.search()
-    relation = query.expand(EXPANSIONS.get(kind, {}))
+    query.expand(EXPANSIONS.get(kind, {}))  # an unknown relation is refused even where there is nothing to expand
     equal = tuple((name, value) for name, value in (wanted.equal if wanted else ()) if name in INDEXED)
     whole = order is not None or query.wants_count
 
@@ -201,10 +205,7 @@ def list_answer(
     if more:
         options = {**query.raw, "$skiptoken": next_token(page[-1][0])}
         result["@odata.nextLink"] = f"{context.root}/{context.path}?{urlencode(options, safe='$')}"
-    result["value"] = [
-        shaped(kind, body, select) | ({relation: EXPANSIONS[kind][relation](context, body)} if relation else {})
-        for _, body in page
-    ]
+    result["value"] = [shaped(kind, body, select) | _expansion(context, kind, body) for _, body in page]
     return Answer(200, result)
 
 

@@ -37,6 +37,22 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class Expansion:
+    """A relation to expand, and what of its objects to show."""
+
+    relation: str
+    selected: frozenset[str] | None
+
+    def shown(self, brought: object) -> object:
+        """What the relation brought, as far as it was selected."""
+        if isinstance(brought, list):
+            return [self.shown(one) for one in brought]
+        if self.selected is None or not isinstance(brought, dict):
+            return brought
+        return {name: value for name, value in brought.items() if name in self.selected or name.startswith("@odata.")}
+
+
+@dataclass(frozen=True)
 class Query:
     """The system query options of one request."""
 
@@ -108,17 +124,18 @@ class Query:
             )
         return parsed_filter
 
-    def expand(self, allowed: Iterable[str]) -> str | None:
+    def expand(self, allowed: Iterable[str]) -> Expansion | None:
         """The relation to expand."""
         text = self.raw.get("$expand")
         if text is None:
             return None
-        match = re.fullmatch(r"\s*(\w+)\s*(?:\(\s*\$select\s*=\s*[\w, ]+\))?\s*", text)
+        match = re.fullmatch(r"\s*(\w+)\s*(?:\(\s*\$select\s*=\s*([\w, ]+)\))?\s*", text)
         name = match.group(1) if match else text
         found = next((one for one in allowed if one.lower() == name.lower()), None)
-        if found is None:
+        if match is None or found is None:
             raise malformed(f"Parsing OData Select and Expand failed: Could not find a property named '{name}'.")
-        return found
+        selected = match.group(2)
+        return Expansion(found, frozenset(one.strip() for one in selected.split(",")) if selected else None)
 
     def order(self, entity: Entity) -> tuple[str, bool] | None:
         """The property to order by and whether descending."""

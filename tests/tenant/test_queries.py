@@ -74,6 +74,7 @@ def test_an_advanced_filter_needs_the_consistency_level(names: httpx.Client, tex
         "$filter=contains(displayName,'x')",
         "$select=noSuch",
         "$expand=noSuch",
+        "$expand=noSuch&$filter=displayName eq 'nobody'",
         "$top=0",
         "$top=1000",
         "$top=many",
@@ -141,6 +142,8 @@ def test_expand_brings_the_related_objects(admin: httpx.Client) -> None:
     given = grant(admin, holder)
     body = admin.get(f"/servicePrincipals/{holder['id']}?$expand=appRoleAssignments").json()
     assert [one["id"] for one in body["appRoleAssignments"]] == [given["id"]]
+    (listed,) = admin.get("/groups?$filter=displayName eq 'Identity Team'&$expand=members($select=id)").json()["value"]
+    assert {frozenset(one) for one in listed["members"]} == {frozenset({"@odata.type", "id"})}
 
 
 def test_users_are_read_by_id_and_by_principal_name(admin: httpx.Client) -> None:
