@@ -83,7 +83,7 @@ class _Rules(TypedDict, total=False):
 
 
 class _Bounds(TypedDict, total=False):
-    """What it may say where the helper settles default and null."""
+    """What it may say where the shorthand settles default and null."""
 
     writable: bool
     creatable: bool
