@@ -1,8 +1,9 @@
 """The settings of a stack: what `Pulumi.<stack>.yaml` may say, and every rule about it.
 
 Owns the way from stack configuration to settings, those of this project (`StackSettings`) and of any other
-(`Settings`): names, types, defaults, rules, and the text of each refusal. All refusals come at once and before the first resource, so that nothing reaches the tenant. It declares no resource and
-never reads the clock: the same commit gives the same settings on any day.
+(`Settings`): names, types, defaults, rules, and the text of each refusal. All refusals come at once and before the
+first resource, so that nothing reaches the tenant. It declares no resource and never reads the clock: the same commit
+gives the same settings on any day.
 """
 
 import difflib

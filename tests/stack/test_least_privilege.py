@@ -4,7 +4,11 @@ import re
 
 import pytest
 
+from tests.monitor import ROLE_IDS
 from tests.stack.project import Project
+from tests.stack.tenant import Tenant
+
+DEPLOY = "33333333-3333-4333-8333-333333333333"
 
 
 def steps(output: str) -> list[str]:
@@ -45,3 +49,44 @@ def test_the_deployer_needs_no_more_than_its_three_permissions_for_the_whole_lif
     assert destroyed.status == 0, destroyed.output
     refused = [call for call in project.calls() if call["status"] == 403]
     assert refused == []
+
+
+MISSING = (
+    # permission taken away, what the up then fails on
+    ("Application.ReadWrite.OwnedBy", "create the Application identity-manager"),
+    ("Application.Read.All", "create the AppRoleAssignment identity-manager-MicrosoftGraph-Directory.Read.All"),
+    (
+        "AppRoleAssignment.ReadWrite.All",
+        "create the AppRoleAssignment identity-manager-MicrosoftGraph-Directory.Read.All",
+    ),
+)
+
+
+def test_a_missing_permission_is_named_with_who_grants_it_and_the_next_up_finishes(project: Project) -> None:
+    project.run("true")
+    tenant = Tenant(project.home)
+    for permission, refused in MISSING:
+        grant = tenant.take_away(DEPLOY, permission)
+        failed = project.pulumi("up", "--yes", "--skip-preview", "--non-interactive")
+        tenant.give_back(grant)
+        assert failed.status != 0
+        # Each error is printed twice: as it happens, and at the end.
+        told = set(re.findall(r"Microsoft Graph refused to (.*?)\. (.*)", failed.output))
+        assert {what for what, _ in told} == {refused}
+        assert all(permission in why for _, why in told)
+        assert "A Privileged Role Administrator grants it" in failed.output
+        assert "Authorization_RequestDenied" in failed.output
+    project.up()
+    project.expect_no_changes()
+    [application] = project.registrations()
+    assert application["displayName"] == "Identity Manager Contoso"
+    assert len(application["passwordCredentials"]) == 1
+    assert project.grants() == [ROLE_IDS["Directory.Read.All"]]
+
+
+def test_another_failure_is_left_to_the_plugin(project: Project) -> None:
+    project.configure(owners=["66666666-6666-4666-8666-666666666666"])
+    failed = project.pulumi("up", "--yes", "--skip-preview", "--non-interactive")
+    assert failed.status != 0
+    assert "unexpected status 4" in failed.output
+    assert "Microsoft Graph refused" not in failed.output
