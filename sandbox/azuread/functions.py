@@ -28,14 +28,6 @@ class Function:
     run: Callable[[Graph, Object], Object]
 
 
-def _text(name: str, *others: str, check: Check | None = None) -> Property:
-    return Property(name, optional=True, exactly_one_of=(name, *others) if others else (), check=check)
-
-
-def _out(name: str, kind: Kind = Kind.TEXT, graph: str = "", **more: object) -> Property:
-    return Property(name, kind, graph=graph or ("" if "derived" in more else name), **more)  # type: ignore[arg-type]
-
-
 # ---------------------------------------------------------------------------------------------------- no request
 
 

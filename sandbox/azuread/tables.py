@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from sandbox.azuread import checks, credentials, directory, lifecycle, owners, wire
+from sandbox.azuread import applications, checks, credentials, directory, lifecycle, owners, service_principals, wire
 from sandbox.azuread.graph import Answer
 from sandbox.azuread.lifecycle import Identity, Resource
 from sandbox.azuread.schema import Blank, Kind, Patch, Property
@@ -260,19 +260,19 @@ APPLICATION = Resource(
     path="/applications/{}",
     rows=_APPLICATION,
     planning=(
-        lifecycle.duplicate_at_plan,
-        lifecycle.refuse_contradictory_roles,
-        lifecycle.forget_ids_of_changed_roles,
-        lifecycle.refuse_old_tokens_for_personal_accounts,
+        applications.duplicate_at_plan,
+        applications.refuse_contradictory_roles,
+        applications.forget_ids_of_changed_roles,
+        applications.refuse_old_tokens_for_personal_accounts,
     ),
     create=(
-        lifecycle.duplicate_at_creation,
+        applications.duplicate_at_creation,
         owners.post_with_owners(
-            "/applications", "Could not create application", lifecycle.withhold_mapped_claims, None
+            "/applications", "Could not create application", applications.withhold_mapped_claims, None
         ),
-        lifecycle.rename_until_visible,
-        lifecycle.set_post_response(creating=True),
-        lifecycle.set_mapped_claims,
+        applications.rename_until_visible,
+        applications.set_post_response(creating=True),
+        applications.set_mapped_claims,
         owners.add_others('Could not add owners to application with object ID: "{key}"'),
         owners.drop_caller('Could not remove initial owner from application with object ID: "{key}"'),
     ),
@@ -287,13 +287,13 @@ APPLICATION = Resource(
         owners.read,
     ),
     update=(
-        lifecycle.duplicate_at_update,
-        lifecycle.disable_before_change("appRoles", "app_role", "App Roles"),
-        lifecycle.disable_before_change(
+        applications.duplicate_at_update,
+        applications.disable_before_change("appRoles", "app_role", "App Roles"),
+        applications.disable_before_change(
             "api.oauth2PermissionScopes", "api.0.oauth2_permission_scope", "OAuth2 Permission Scopes"
         ),
         lifecycle.patch('Could not update application with object ID: "{key}"', with_tags=True),
-        lifecycle.set_post_response(creating=False),
+        applications.set_post_response(creating=False),
         owners.change(
             'Could not retrieve owners for application with object ID: "{key}"',
             'Could not add owners to application with object ID: "{key}"',
@@ -380,15 +380,15 @@ SERVICE_PRINCIPAL = Resource(
         *_SERVICE_PRINCIPAL_OUTPUTS,
     ),
     create=(
-        lifecycle.adopt_existing,
-        lifecycle.unless_adopted(
+        service_principals.adopt_existing,
+        service_principals.unless_adopted(
             owners.post_with_owners(
                 "/servicePrincipals",
                 "Could not create service principal",
-                lifecycle.provisional_description,
+                service_principals.provisional_description,
                 _application_not_there_yet,
             ),
-            lifecycle.describe_until_visible,
+            service_principals.describe_until_visible,
             owners.add_others("Could not add owners to {described}"),
             owners.drop_caller("Could not remove initial owner from {described}"),
         ),
@@ -405,7 +405,11 @@ SERVICE_PRINCIPAL = Resource(
             "Could not add owners to {described}",
         ),
     ),
-    delete=(lifecycle.delete_unless_adopted("Deleting {described}", "Waiting for deletion of {described}", at="id"),),
+    delete=(
+        service_principals.delete_unless_adopted(
+            "Deleting {described}", "Waiting for deletion of {described}", at="id"
+        ),
+    ),
 )
 
 # ---------------------------------------------------------------------------------------------------- credentials
