@@ -31,7 +31,7 @@ _DATED = re.compile(r"(.+)-\d{4}-\d{2}-\d{2}")
 def _within_lifetime(args: ResourceValidationArgs, report: ReportViolation) -> None:
     if args.resource_type in (APPLICATION_PASSWORD, SERVICE_PRINCIPAL_PASSWORD):
         end = args.props.get("endDate")
-    elif args.resource_type == APPLICATION and args.props.get("password"):
+    elif args.resource_type == APPLICATION and args.props.get("password") is not None:
         end = args.props["password"].get("endDate")
     else:
         return

@@ -48,10 +48,8 @@ take over an administrator, by the ids of their app roles.
 Source: https://learn.microsoft.com/graph/permissions-reference. A permission that is missing here is still refused
 unless it is allowed by name and id."""
 
-DIRECTORY_PERMISSIONS: Mapping[str, str] = {
-    "7ab1d382-f21e-4acd-a863-ba3e13f7da61": "Directory.Read.All",
-    "19dbc75e-c2e2-444c-a770-ec69d8559fc7": "Directory.ReadWrite.All",
-}
+DIRECTORY_READ = "7ab1d382-f21e-4acd-a863-ba3e13f7da61"
+DIRECTORY_READ_WRITE = "19dbc75e-c2e2-444c-a770-ec69d8559fc7"
 
 
 def _allowed_only(args: ResourceValidationArgs, report: ReportViolation) -> None:
@@ -83,26 +81,29 @@ def _no_dangerous(args: ResourceValidationArgs, report: ReportViolation) -> None
 
 
 def _one_directory_permission(args: StackValidationArgs, report: ReportViolation) -> None:
-    held: dict[frozenset[str], set[str]] = {}
+    # The resource that asks for each app role, by who would hold it.
+    held: dict[str, dict[str, str]] = {}
     for resource in args.resources:
         if resource.resource_type == APPLICATION:
-            held.setdefault(frozenset({resource.urn}), set()).update(_app_roles(APPLICATION, resource.props))
+            roles = _app_roles(APPLICATION, resource.props)
+            held.setdefault(resource.urn, {}).update(dict.fromkeys(roles, resource.urn))
         if resource.resource_type == APP_ROLE_ASSIGNMENT:
-            held.setdefault(_principal(resource), set()).add(str(known(resource.props, "appRoleId")).lower())
-    for holder, roles in held.items():
-        if roles >= DIRECTORY_PERMISSIONS.keys():
+            role = str(known(resource.props, "appRoleId")).lower()
+            held.setdefault(_principal(resource), {})[role] = resource.urn
+    for askers in held.values():
+        if {DIRECTORY_READ, DIRECTORY_READ_WRITE} <= askers.keys():
             report(
                 "Directory.Read.All and Directory.ReadWrite.All are both declared for one application; the second "
                 "contains the first. Keep Directory.ReadWrite.All only with identity-manager:fulfillment true, "
                 "otherwise Directory.Read.All only.",
-                min(holder),
+                askers[DIRECTORY_READ_WRITE],
             )
 
 
-def _principal(grant: PolicyResource) -> frozenset[str]:
-    """To whom an app role is granted: the resource it comes from where there is one, else the object id."""
-    sources = behind(grant, "principalObjectId")
-    return frozenset(sources or {str(known(grant.props, "principalObjectId"))})
+def _principal(grant: PolicyResource) -> str:
+    """To whom an app role is granted: the object id, or the resource it will come from."""
+    object_id = known(grant.props, "principalObjectId")
+    return str(object_id) if object_id else " ".join(sorted(behind(grant, "principalObjectId")))
 
 
 def _app_roles(resource_type: str, values: Mapping[str, object]) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.stack.project import ROOT, Project
 
@@ -30,43 +30,54 @@ class Verdict:
         return self.status == 0 and not self.found and "✅ identity-manager@" in self.output
 
 
-def judge(
-    project: Project,
-    *command: str,
-    more: str = "",
-    config: dict[str, dict[str, object]] | None = None,
-    environment: dict[str, str] | None = None,
-) -> Verdict:
-    """Run a command on the stack under the pack.
+@dataclass(frozen=True)
+class Plan:
+    """A plan by what differs from the sandbox's own stack.
 
-    Args:
-        project: The project.
-        command: The command of pulumi; `preview` where there is none.
-        more: Lines for the end of the program.
+    Attributes:
+        settings: Settings of the stack; None takes one out.
+        program: The program; the project's own where none is given.
+        more: Lines for its end.
         config: What a file for --policy-pack-config says.
         environment: Variables for the run.
     """
-    (project.folder / "__main__.py").write_text((ROOT / "__main__.py").read_text() + more)
-    options = ["--policy-pack", str(SERVE)]
-    if config is not None:
-        file = project.folder / "policy-config.json"
-        file.write_text(json.dumps(config))
-        options += ["--policy-pack-config", str(file)]
-    run = ("pulumi", *(command or ("preview",)), "--non-interactive", "--stack", "dev", *options)
-    ran = project.run(*run, environment=environment)
+
+    settings: Mapping[str, object] = field(default_factory=dict)
+    program: str = ""
+    more: str = ""
+    config: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+OWN = Plan()
+"""The plan of the sandbox's own stack."""
+
+
+def judge(project: Project, *command: str, plan: Plan = OWN) -> Verdict:
+    """Run a command of pulumi on the stack under the pack, `preview` where none is given."""
+    (project.folder / "__main__.py").write_text((plan.program or (ROOT / "__main__.py").read_text()) + plan.more)
+    config = project.folder / "policy-config.json"
+    config.write_text(json.dumps(plan.config))
+    under_the_pack = ("--policy-pack", str(SERVE), "--policy-pack-config", str(config))
+    run = ("pulumi", *(command or ("preview",)), "--non-interactive", "--stack", "dev", *under_the_pack)
+    ran = project.run(*run, environment=dict(plan.environment))
     return Verdict(ran.status, ran.output, frozenset(_FOUND.findall(ran.output)))
 
 
 class Stack:
-    """A project whose settings are set anew for each plan."""
+    """A project whose settings are set anew for each plan, of which none is carried out."""
 
     def __init__(self, folder: Path) -> None:
         self.project = Project(folder)
         self.project.init()
         self._settings = dict(self.project.settings)
+        self._judged: dict[str, Verdict] = {}
 
-    def judge(self, settings: dict[str, Any] | None = None, **options: Any) -> Verdict:
-        """Judge the plan of some settings."""
-        self.project.settings = dict(self._settings)
-        self.project.configure(**(settings or {}))
-        return judge(self.project, **options)
+    def judge(self, plan: Plan) -> Verdict:
+        """Preview a plan under the pack; the same plan once only."""
+        key = repr(plan)
+        if key not in self._judged:
+            self.project.settings = dict(self._settings)
+            self.project.configure(**plan.settings)
+            self._judged[key] = judge(self.project, plan=plan)
+        return self._judged[key]

@@ -1,71 +1,70 @@
 """The newest living secret stays: plans on a stack that has secrets."""
 
-from typing import Any
-
 import pytest
 
-from tests.policy.judge import Stack, judge
-from tests.stack.project import ROOT, Project
+from tests.policy.judge import Plan, Stack, judge
+from tests.stack.project import Project
 
 POLICY = "newest-secret-stays"
 SECRET = "identity-manager-MicrosoftEntraIDExport-%s"
 STACK = "identity-manager-dev"
 
 
+BOTH = {"secrets": ["2027-11-24", "2028-05-24"]}
+ONLY_A_NEW_ONE = {"secrets": ["2028-11-24"]}
+
+
 @pytest.mark.parametrize(
-    ("settings", "options"),
+    "plan",
     [
-        pytest.param({"secrets": ["2027-11-24", "2028-05-24"]}, {}, id="nothing changes"),
-        pytest.param({"secrets": ["2028-05-24"]}, {}, id="the older one goes"),
-        pytest.param({"secrets": ["2027-11-24", "2028-05-24", "2028-11-24"]}, {}, id="a newer one comes"),
-        pytest.param({"secrets": ["2028-05-24"], "fulfillment": True}, {}, id="its connection gets another name"),
+        pytest.param(Plan(BOTH), id="nothing changes"),
+        pytest.param(Plan({"secrets": ["2028-05-24"]}), id="the older one goes"),
+        pytest.param(Plan({"secrets": ["2027-11-24", "2028-05-24", "2028-11-24"]}), id="a newer one comes"),
+        pytest.param(Plan({"secrets": ["2028-05-24"], "fulfillment": True}), id="its connection gets another name"),
         pytest.param(
-            {"secrets": ["2028-11-24"]},
-            {"config": {POLICY: {"letGo": [SECRET % "2028-05-24"]}}},
-            id="it is let go by name",
+            Plan(ONLY_A_NEW_ONE, config={POLICY: {"letGo": [SECRET % "2028-05-24"]}}), id="it is let go by name"
         ),
-        pytest.param(
-            {"secrets": ["2028-11-24"]}, {"environment": {"IDENTITY_MANAGER_TODAY": "2028-05-24"}}, id="it has ended"
-        ),
+        pytest.param(Plan(ONLY_A_NEW_ONE, environment={"IDENTITY_MANAGER_TODAY": "2028-05-24"}), id="it has ended"),
     ],
 )
-def test_a_rotation_is_accepted_at_every_step(rotated: Stack, settings: Any, options: Any) -> None:
-    verdict = rotated.judge(settings, **options)
+def test_a_rotation_is_accepted_at_every_step(rotated: Stack, plan: Plan) -> None:
+    verdict = rotated.judge(plan)
     assert verdict.accepts(), verdict.output
 
 
 @pytest.mark.parametrize(
-    ("settings", "named"),
+    "settings",
     [
-        pytest.param({"secrets": ["2027-11-24"]}, "2028-05-24", id="it goes and the older one stays"),
-        pytest.param({"secrets": ["2027-11-24", "2028-11-24"]}, "2028-05-24", id="another one takes its place"),
-        pytest.param({"secrets": ["2028-11-24"]}, "2028-05-24", id="all are replaced"),
-        pytest.param(
-            {"secrets": ["2027-11-24", "2028-05-24"], "connections": ["Other"]}, "2028-05-24", id="its connection goes"
-        ),
+        pytest.param({"secrets": ["2027-11-24"]}, id="it goes and the older one stays"),
+        pytest.param(ONLY_A_NEW_ONE, id="all are replaced"),
+        pytest.param({**BOTH, "connections": ["Other"]}, id="its connection goes"),
     ],
 )
-def test_a_plan_that_takes_the_newest_secret_away_is_refused(rotated: Stack, settings: Any, named: str) -> None:
-    verdict = rotated.judge(settings)
+def test_a_plan_that_takes_the_newest_secret_away_is_refused(rotated: Stack, settings: dict[str, object]) -> None:
+    verdict = rotated.judge(Plan(settings))
     assert verdict.status != 0
     assert verdict.refused == {(POLICY, STACK)}, verdict.output
-    assert f"{SECRET % named}, which ends on {named}, is the newest" in verdict.output
+    assert f"{SECRET % '2028-05-24'}, which ends on 2028-05-24, is the newest" in verdict.output
     assert verdict.output.count("is the newest living secret") == 1
 
 
 def test_a_secret_replaced_under_its_own_name_is_refused(rotated: Stack) -> None:
-    program = (ROOT / "components" / "identity_manager_registration.py").read_text()
-    changed = rotated.project.folder / "components" / "identity_manager_registration.py"
-    changed.write_text(program.replace('f"{date}T00:00:00Z"', 'f"{date}T01:00:00Z"'))
-    verdict = rotated.judge({"secrets": ["2027-11-24", "2028-05-24"]})
-    changed.write_text(program)
-    assert verdict.refused == {(POLICY, STACK)}, verdict.output
+    component = rotated.project.folder / "components" / "identity_manager_registration.py"
+    written = component.read_text()
+    component.write_text(written.replace("T00:00:00Z", "T01:00:00Z"))
+    verdict = judge(rotated.project)
+    component.write_text(written)
+    assert component.read_text() == written
+    assert (POLICY, STACK) in verdict.refused, verdict.output
+
+
+def test_a_registration_that_goes_as_a_whole_takes_its_secrets_along(rotated: Stack) -> None:
+    verdict = rotated.judge(Plan(BOTH, program="import pulumi\n"))
+    assert verdict.accepts(), verdict.output
 
 
 def test_a_state_that_cannot_be_read_refuses_the_plan(rotated: Stack) -> None:
-    verdict = rotated.judge(
-        {"secrets": ["2027-11-24", "2028-05-24"]}, environment={"PULUMI_ORGANIZATION": "somebody-elses"}
-    )
+    verdict = rotated.judge(Plan(BOTH, environment={"PULUMI_ORGANIZATION": "somebody-elses"}))
     assert (POLICY, STACK) in verdict.refused
     assert "PULUMI_ORGANIZATION" in verdict.output
 

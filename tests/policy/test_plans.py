@@ -2,16 +2,15 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
-from typing import Any
 
 import pytest
 
 from tests.monitor import GRAPH, ROLE_IDS
-from tests.policy.judge import Stack
-from tests.stack.project import ROOT
+from tests.policy.judge import OWN, Plan, Stack, judge
+from tests.stack.project import ROOT, Project
 
 ADA = "44444444-4444-4444-8444-444444444444"
 DEPLOYER = "33333333-3333-4333-8333-333333333333"
@@ -19,182 +18,182 @@ ROLE_MANAGEMENT = {"RoleManagement.ReadWrite.Directory": "9e3f62cf-ca93-4989-b6c
 AUDIT_LOG = {"AuditLog.Read.All": ROLE_IDS["AuditLog.Read.All"]}
 DIRECTORY = {"Directory.Read.All": ROLE_IDS["Directory.Read.All"]}
 
-OTHER = f"""
-import pulumi_azuread as azuread
-other = azuread.Application("other", display_name="Other", owners=["{DEPLOYER}"], %s)
-"""
 GRANT = f"""
 import pulumi_azuread as azuread
 graph = azuread.get_service_principal(client_id="{GRAPH}")
 azuread.AppRoleAssignment(
     "identity-manager-MicrosoftGraph-Directory.Read.All-again",
-    app_role_id="%s",
+    app_role_id=%s,
     principal_object_id=registration.service_principal_object_id,
     resource_object_id=graph.object_id,
 )
 """
-SERVICE_PRINCIPAL = f"""
+# What the components never declare, each in a resource that breaks one policy.
+WRONG = f"""
 import pulumi_azuread as azuread
-azuread.ServicePrincipal("taken", owners=["{DEPLOYER}"], %s)
+
+def application(name, **values):
+    return azuread.Application(name, display_name=name, owners=["{DEPLOYER}"], **values)
+
+application("two-directory-permissions", required_resource_accesses=[{{
+    "resource_app_id": "{GRAPH}",
+    "resource_accesses": [
+        {{"id": "{ROLE_IDS["Directory.Read.All"]}", "type": "Role"}},
+        {{"id": "{ROLE_IDS["Directory.ReadWrite.All"]}", "type": "Role"}},
+    ],
+}}])
+application("many-tenants", sign_in_audience="AzureADMultipleOrgs")
+application("web-uri", web={{"redirect_uris": ["https://evil.example/"]}})
+application("public-uri", public_client={{"redirect_uris": ["http://localhost/"]}})
+fine = application("fine")
+azuread.ApplicationPassword("endless", application_id=fine.id)
+azuread.ServicePrincipal("ownerless", client_id=fine.client_id)
+azuread.ServicePrincipal("microsofts", owners=["{DEPLOYER}"], client_id="{GRAPH}", use_existing=True)
+azuread.ServicePrincipal("elsewhere", owners=["{DEPLOYER}"], client_id="5a2c86bd-53b8-4d4d-9f6b-2c7a1b0c9d11")
 """
-CLIENT_SECRET = OTHER % "" + 'azuread.ApplicationPassword("secret", application_id=other.id, %s)\n'
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A plan by what differs from the sandbox's own stack, and the resources that its policy refuses."""
+class Case:
+    """A plan and the resources that a policy refuses in it."""
 
-    settings: dict[str, Any] = field(default_factory=dict)
-    more: str = ""
-    config: dict[str, dict[str, object]] | None = None
-    environment: dict[str, str] | None = None
-    refused: frozenset[str] = frozenset()
+    plan: Plan
+    refused: frozenset[str]
 
 
-def refuses(*resources: str, **plan: Any) -> Plan:
-    return Plan(**plan, refused=frozenset(resources))
+def passes(plan: Plan = OWN) -> Case:
+    return Case(plan, frozenset())
 
 
-def graph(*names: str) -> dict[str, Any]:
+def fails(plan: Plan, *resources: str) -> Case:
+    return Case(plan, frozenset(resources))
+
+
+def graph(*names: str) -> dict[str, object]:
     return {"additionalPermissions": {"MicrosoftGraph": list(names)}}
 
 
 SECRET = "identity-manager-MicrosoftEntraIDExport-%s"
+AGAIN = "identity-manager-MicrosoftGraph-Directory.Read.All-again"
+APP_ROLE_ASSIGNMENTS = "06b708a9-e830-4db3-a914-8e69da51d44f"
+AUDIT_LOG_ALLOWED = {"allowed-permissions": {"allowed": DIRECTORY | AUDIT_LOG}}
+ROLE_MANAGEMENT_ALLOWED = {"allowed-permissions": {"allowed": DIRECTORY | ROLE_MANAGEMENT}}
 
-PLANS: dict[str, dict[str, Plan]] = {
+CASES: dict[str, dict[str, Case]] = {
     "allowed-permissions": {
-        "the documented one": Plan(),
-        "one that was allowed": Plan(
-            settings=graph("AuditLog.Read.All"), config={"allowed-permissions": {"allowed": DIRECTORY | AUDIT_LOG}}
+        "the documented one": passes(),
+        "one that was allowed": passes(Plan(graph("AuditLog.Read.All"), config=AUDIT_LOG_ALLOWED)),
+        "one more": fails(
+            Plan(graph("AuditLog.Read.All")), "identity-manager", "identity-manager-MicrosoftGraph-AuditLog.Read.All"
         ),
-        "one more": refuses(
-            "identity-manager",
-            "identity-manager-MicrosoftGraph-AuditLog.Read.All",
-            settings=graph("AuditLog.Read.All"),
-        ),
-        "one more under the name of an allowed one": refuses(
-            "identity-manager-MicrosoftGraph-Directory.Read.All-again", more=GRANT % AUDIT_LOG["AuditLog.Read.All"]
-        ),
-        "the documented one, no longer allowed": refuses(
-            "identity-manager",
-            "identity-manager-MicrosoftGraph-Directory.Read.All",
-            config={"allowed-permissions": {"allowed": AUDIT_LOG}},
+        "one more under the name of an allowed one": fails(
+            Plan(more=GRANT % f'"{AUDIT_LOG["AuditLog.Read.All"]}"'),
+            AGAIN,
         ),
     },
     "dangerous-permissions": {
-        "none": Plan(),
-        "an exception": Plan(
-            settings=graph(*ROLE_MANAGEMENT),
-            config={
-                "allowed-permissions": {"allowed": DIRECTORY | ROLE_MANAGEMENT},
-                "dangerous-permissions": {"exceptions": list(ROLE_MANAGEMENT)},
-            },
+        "none": passes(),
+        "an exception": passes(
+            Plan(
+                graph(*ROLE_MANAGEMENT),
+                config={**ROLE_MANAGEMENT_ALLOWED, "dangerous-permissions": {"exceptions": list(ROLE_MANAGEMENT)}},
+            )
         ),
-        "allowed without an exception": refuses(
+        "allowed without an exception": fails(
+            Plan(graph(*ROLE_MANAGEMENT), config=ROLE_MANAGEMENT_ALLOWED),
             "identity-manager",
             "identity-manager-MicrosoftGraph-RoleManagement.ReadWrite.Directory",
-            settings=graph(*ROLE_MANAGEMENT),
-            config={"allowed-permissions": {"allowed": DIRECTORY | ROLE_MANAGEMENT}},
         ),
-        "allowed under a harmless name": refuses(
-            "identity-manager-MicrosoftGraph-Directory.Read.All-again",
-            more=GRANT % "06b708a9-e830-4db3-a914-8e69da51d44f",
-            config={
-                "allowed-permissions": {"allowed": DIRECTORY | {"Harmless": "06b708a9-e830-4db3-a914-8e69da51d44f"}}
-            },
+        "allowed under a harmless name": fails(
+            Plan(
+                more=GRANT % f'"{APP_ROLE_ASSIGNMENTS}"',
+                config={"allowed-permissions": {"allowed": DIRECTORY | {"Harmless": APP_ROLE_ASSIGNMENTS}}},
+            ),
+            AGAIN,
         ),
     },
     "one-directory-permission": {
-        "to read": Plan(),
-        "to write": Plan(settings={"fulfillment": True}),
-        "both granted": refuses("identity-manager", more=GRANT % ROLE_IDS["Directory.ReadWrite.All"]),
-        "both declared": refuses(
-            "other",
-            more=OTHER
-            % (
-                'required_resource_accesses=[{"resource_app_id": "%s", "resource_accesses": ['
-                '{"id": "%s", "type": "Role"}, {"id": "%s", "type": "Role"}]}]'
-                % (GRAPH, ROLE_IDS["Directory.Read.All"], ROLE_IDS["Directory.ReadWrite.All"])
-            ),
-        ),
+        "to read": passes(),
+        "to write": passes(Plan({"fulfillment": True})),
+        "both granted": fails(Plan(more=GRANT % f'"{ROLE_IDS["Directory.ReadWrite.All"]}"'), AGAIN),
+        "both declared": fails(Plan(more=WRONG), "two-directory-permissions"),
     },
     "single-tenant": {
-        "by declaration": Plan(),
-        "by default": Plan(more=OTHER % ""),
-        "many tenants": refuses("other", more=OTHER % 'sign_in_audience="AzureADMultipleOrgs"'),
+        "by declaration": passes(),
+        "many tenants": fails(Plan(more=WRONG), "many-tenants"),
     },
     "declared-redirect-uri": {
-        "none": Plan(),
-        "the declared one": Plan(settings={"responseUri": "https://agent.contoso.example"}),
-        "none declared": refuses("other", more=OTHER % 'web={"redirect_uris": ["https://agent.contoso.example/"]}'),
-        "another one": refuses(
-            "other",
-            settings={"responseUri": "https://agent.contoso.example"},
-            more=OTHER % 'web={"redirect_uris": ["https://agent.contoso.example/", "https://evil.example/"]}',
-        ),
-        "on another platform": refuses("other", more=OTHER % 'public_client={"redirect_uris": ["http://localhost/"]}'),
-        "as a resource of its own": refuses(
-            "uris",
-            more=OTHER % ""
-            + 'azuread.ApplicationRedirectUris("uris", application_id=other.id, type="SPA", '
-            + 'redirect_uris=["https://evil.example/"])\n',
+        "none": passes(),
+        "the declared one": passes(Plan({"responseUri": "https://agent.contoso.example"})),
+        "none declared": fails(Plan(more=WRONG), "web-uri", "public-uri"),
+        "beside the declared one": fails(
+            Plan({"responseUri": "https://agent.contoso.example"}, more=WRONG), "web-uri", "public-uri"
         ),
     },
     "owned": {
-        "by the deployer": Plan(),
-        "by a person": Plan(settings={"deployer": None, "owners": [ADA]}),
-        "by nobody": refuses("identity-manager", settings={"deployer": None}),
+        "by the deployer": passes(),
+        "by a person": passes(Plan({"deployer": None, "owners": [ADA]})),
+        "by nobody": fails(Plan({"deployer": None}), "identity-manager"),
+        "the service principal by nobody": fails(Plan(more=WRONG), "ownerless"),
     },
     "own-service-principals": {
-        "of its own application": Plan(),
-        "Microsoft Graph's": refuses("taken", more=SERVICE_PRINCIPAL % f'client_id="{GRAPH}", use_existing=True'),
-        "of an application elsewhere": refuses(
-            "taken", more=SERVICE_PRINCIPAL % 'client_id="5a2c86bd-53b8-4d4d-9f6b-2c7a1b0c9d11"'
-        ),
+        "of its own application": passes(),
+        "of Microsoft Graph, and of an application elsewhere": fails(Plan(more=WRONG), "microsofts", "elsewhere"),
     },
     "secret-lifetime": {
-        "a year": Plan(),
-        "two years to the day": Plan(
-            settings={"secrets": ["2028-02-28"]}, environment={"IDENTITY_MANAGER_TODAY": "2026-02-28"}
+        "a year": passes(),
+        "two years to the day": passes(
+            Plan({"secrets": ["2028-02-28"]}, environment={"IDENTITY_MANAGER_TODAY": "2026-02-28"})
         ),
-        "from a leap day": Plan(
-            settings={"secrets": ["2030-02-28"]}, environment={"IDENTITY_MANAGER_TODAY": "2028-02-29"}
+        "from a leap day": passes(
+            Plan({"secrets": ["2030-02-28"]}, environment={"IDENTITY_MANAGER_TODAY": "2028-02-29"})
         ),
-        "two years and a day": refuses(
+        "past, and two years and a day": fails(
+            Plan(
+                {"secrets": ["2026-02-28", "2027-11-24", "2028-02-29"]},
+                environment={"IDENTITY_MANAGER_TODAY": "2026-02-28"},
+            ),
+            SECRET % "2026-02-28",
             SECRET % "2028-02-29",
-            settings={"secrets": ["2028-02-29"]},
-            environment={"IDENTITY_MANAGER_TODAY": "2026-02-28"},
         ),
-        "on the day it ends": refuses(SECRET % "2027-11-24", environment={"IDENTITY_MANAGER_TODAY": "2027-11-24"}),
-        "past beside a living one": refuses(SECRET % "2026-01-01", settings={"secrets": ["2026-01-01", "2027-11-24"]}),
-        "no end": refuses("secret", more=CLIENT_SECRET % ""),
-        "within the application": refuses(
-            "other", more=OTHER % 'password={"display_name": "Inline", "end_date": "2099-01-01T00:00:00Z"}'
-        ),
+        "without an end": fails(Plan(more=WRONG), "endless"),
     },
 }
-CASES = [
-    pytest.param(policy, plan, id=f"{policy}: {name}")
-    for policy, plans in PLANS.items()
-    for name, plan in plans.items()
-]
 
 
-@pytest.mark.parametrize(("policy", "plan"), CASES)
-def test_each_policy_refuses_what_it_is_for_and_nothing_else(stack: Stack, policy: str, plan: Plan) -> None:
-    verdict = stack.judge(plan.settings, more=plan.more, config=plan.config, environment=plan.environment)
-    refused = {resource for found, resource in verdict.refused if found == policy}
-    assert refused == plan.refused, verdict.output
-    assert verdict.accepts() is not bool(plan.refused), verdict.output
+@pytest.mark.parametrize(
+    ("policy", "case"),
+    [
+        pytest.param(policy, case, id=f"{policy}: {name}")
+        for policy, cases in CASES.items()
+        for name, case in cases.items()
+    ],
+)
+def test_each_policy_refuses_what_it_is_for_and_nothing_else(stack: Stack, policy: str, case: Case) -> None:
+    verdict = stack.judge(case.plan)
+    assert {resource for found, resource in verdict.refused if found == policy} == case.refused, verdict.output
+    assert verdict.accepts() is not bool(case.refused), verdict.output
 
 
 def test_every_policy_has_a_plan_that_passes_and_one_that_fails() -> None:
-    for plans in PLANS.values():
-        assert {bool(plan.refused) for plan in plans.values()} == {True, False}
+    for cases in CASES.values():
+        assert {bool(case.refused) for case in cases.values()} == {True, False}
+
+
+def test_a_permission_that_is_hidden_from_the_preview_is_never_granted(project: Project) -> None:
+    hidden = f'registration.application_id.apply(lambda _: "{APP_ROLE_ASSIGNMENTS}")'
+    refused = judge(project, "up", "--yes", plan=Plan(more=GRANT % hidden))
+    assert refused.status != 0
+    assert ("advisory", "dangerous-permissions", AGAIN) in refused.found, refused.output
+    assert ("dangerous-permissions", AGAIN) in refused.refused, refused.output
+    service_principal = project.get("/v1.0/servicePrincipals?$filter=displayName eq 'Identity Manager Contoso'")
+    [made] = service_principal["value"]
+    granted = project.get(f"/v1.0/servicePrincipals/{made['id']}/appRoleAssignments")["value"]
+    assert APP_ROLE_ASSIGNMENTS not in [one["appRoleId"] for one in granted]
 
 
 def test_a_configuration_that_names_no_dangerous_permission_is_refused(stack: Stack) -> None:
-    verdict = stack.judge(config={"dangerous-permissions": {"exceptions": ["RoleManagement.ReadWrite"]}})
+    verdict = stack.judge(Plan(config={"dangerous-permissions": {"exceptions": ["RoleManagement.ReadWrite"]}}))
     assert verdict.status != 0
     assert "exceptions" in verdict.output
 
