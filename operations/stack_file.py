@@ -185,6 +185,11 @@ def _with(text: str, day: date) -> str:
         if dash is None:
             return text
         return _inserted(lines, last + 1, f'{dash[0]}"{day}"{end}', end)
+    return _with_first(lines, config, day, end)
+
+
+def _with_first(lines: list[str], config: list[tuple[ScalarNode, Node]], day: date, end: str) -> str:
+    """The lines with a list of one date, where there was none."""
     if not config:
         fresh = f'  {KEY}:{end}    - "{day}"{end}'
         at = next((number for number, line in enumerate(lines) if line.startswith("config:")), None)

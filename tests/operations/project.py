@@ -178,18 +178,21 @@ class OperatedProject(Project):
         found: list[dict[str, Any]] = json.loads(ran.stdout)["deployment"].get("resources", [])
         return found
 
-    def secrets(self) -> dict[str, str]:
-        """The values of the secrets in the state by their expiry dates; of one connection."""
-        passwords = [one["outputs"] for one in self.state() if one["type"].endswith(":ApplicationPassword")]
-        return {one["endDate"][:10]: json.loads(one["value"]["plaintext"]) for one in passwords}
-
     def exported(self) -> dict[str, Any]:
         """The stack's outputs, secrets in plain text."""
-        ran = self.direct("pulumi", "stack", "output", "--json", "--show-secrets", "--stack", "dev")
-        assert ran.returncode == 0, ran.stderr
-        found: dict[str, Any] = json.loads(ran.stdout)
-        self.application_id = found["ApplicationId"]
-        return found
+        return self.outputs_and_secrets()[0]
+
+    def outputs_and_secrets(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """The stack's outputs, and the values of the secrets in the state by their expiry dates; of one connection."""
+        state = self.state()
+        [stack] = [one["outputs"] for one in state if one["type"] == "pulumi:pulumi:Stack"]
+        outputs = {
+            name: json.loads(value["plaintext"]) if isinstance(value, dict) and "plaintext" in value else value
+            for name, value in stack.items()
+        }
+        self.application_id = outputs["ApplicationId"]
+        passwords = [one["outputs"] for one in state if one["type"].endswith(":ApplicationPassword")]
+        return outputs, {one["endDate"][:10]: json.loads(one["value"]["plaintext"]) for one in passwords}
 
     def application(self) -> dict[str, Any]:
         """The registered application as the directory shows it."""
