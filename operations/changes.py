@@ -91,7 +91,7 @@ def tell(plan: Plan, quote: Quote) -> Story:
         if change.type in _KNOWN:
             group = registrations.setdefault(change.parent, _Registration(change.parent))
             group.members.setdefault(change.type, []).append(change)
-        elif change.custom and change.is_one and not change.type.startswith("pulumi:"):
+        elif change.in_directory and change.is_one:
             unusual.append(change)
     for registration in registrations.values():
         teller = _Teller(registration, quote)

@@ -9,14 +9,13 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from operations.changes import Story, tell
 from operations.errors import OperationError
-from operations.plan import MASKED, UNKNOWN, Change, Kind, Plan, read_plan
+from operations.plan import MASKED, UNKNOWN, Change, Kind, Plan, drifted_keys, read_plan
 from operations.report import Report
 
 LONGEST = 65_000
@@ -77,7 +76,7 @@ def report(plan: Plan, name: str, *, as_markdown: bool, notes: Sequence[str] = (
         notes: How this plan came to be, where a reader has to know.
     """
     plain = tell(plan, visible)
-    text = markdown(plan, name, notes) if as_markdown else _terminal(plan, plain, notes)
+    text = markdown(plan, name, notes) if as_markdown else _terminal(plan, name, plain, notes)
     return Report(
         {
             "changes": {kind.value: count for kind, count in _counts(plan).items()},
@@ -100,7 +99,7 @@ def markdown(plan: Plan, name: str, notes: Sequence[str] = ()) -> str:
         notes: How this plan came to be, in Markdown of this project.
     """
     story = tell(plan, span)
-    parts = [f"<!-- identity-manager:{name} -->\n### {span(name)} {_headline(plan, story)}"]
+    parts = [f"<!-- identity-manager:{name} -->\n### {span(name)}{_headline(plan, story)}"]
     if plan.failed:
         why = "\n\n".join([*plan.errors, *plan.violations]) or "The preview was cut off before its end."
         parts.append(f"The plan below cannot be deployed:\n\n{_block(why, _LONGEST_MESSAGES)}")
@@ -111,7 +110,8 @@ def markdown(plan: Plan, name: str, notes: Sequence[str] = ()) -> str:
         parts.append("**Changed in the tenant, not by this stack**\n\n" + _bullets(drifted, ""))
     if warned := [*plan.advice, *plan.warnings]:
         parts.append("Warnings:\n\n" + _block("\n\n".join(warned), _LONGEST_MESSAGES))
-    parts.append(_counted(plan))
+    if plan.changes:
+        parts.append(_counted(plan))
     tail = "".join(f"\n\n<sub>{note}</sub>" for note in notes)
     whole = "\n\n".join(parts)
     room = LONGEST - len((whole + tail).encode())
@@ -139,12 +139,12 @@ def _longest_run(text: str) -> int:
 
 def _headline(plan: Plan, story: Story) -> str:
     if plan.failed:
-        return "the preview failed"
+        return ": the preview failed"
     if not story.clauses:
-        return "changes only what the directory does not show" if _any(plan) else "changes nothing"
+        return " changes nothing in the directory" if _any(plan) else " changes nothing"
     listed = story.clauses[:_MOST_CLAUSES]
     more = len(story.clauses) - len(listed)
-    return "; ".join([*listed, *([f"and {more} more"] if more else [])])
+    return " " + "; ".join([*listed, *([f"and {more} more"] if more else [])])
 
 
 def _any(plan: Plan) -> bool:
@@ -165,7 +165,7 @@ def _block(text: str, longest: int) -> str:
 
 
 def _counts(plan: Plan) -> dict[Kind, int]:
-    return {kind: sum(change.kind is kind for change in plan.changes if change.custom) for kind in Kind}
+    return {kind: sum(change.kind is kind for change in plan.changes if change.in_directory) for kind in Kind}
 
 
 def _counted(plan: Plan) -> str:
@@ -177,9 +177,7 @@ def _counted(plan: Plan) -> str:
 def _drift(change: Change) -> str:
     if change.new is None or change.kind is Kind.DELETE:
         return "gone"
-    before, after = (state.outputs if state else {} for state in (change.old, change.new))
-    keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
-    return f"{', '.join(map(span, keys))} changed" if keys else "changed"
+    return f"{', '.join(map(span, drifted_keys(change)))} changed"
 
 
 def _shortened(change: Change) -> str:
@@ -207,7 +205,9 @@ def _folded(lines: list[str], room: int) -> str:
 def _lines(plan: Plan) -> Iterator[str]:
     """The plan as a difference: a line per resource, and one per input that changes."""
     for change in plan.changes:
-        if not (change.custom and change.is_one):
+        # A plugin comes and goes with what it manages; only a change of how it is set up is worth a line.
+        comes_or_goes = change.kind in (Kind.CREATE, Kind.DELETE)
+        if not change.is_one or not change.custom or (comes_or_goes and not change.in_directory):
             continue
         sign = _SIGNS[change.kind]
         fate = "protection only" if change.kind is Kind.SAME else change.kind
@@ -215,30 +215,36 @@ def _lines(plan: Plan) -> Iterator[str]:
         if change.old and change.new and change.old.protect != change.new.protect:
             yield f"-     protect: {json.dumps(change.old.protect)}"
             yield f"+     protect: {json.dumps(change.new.protect)}"
-        before, after = dict(_flat("", change.before())), dict(_flat("", change.after()))
-        for path in chain(after, (path for path in before if path not in after)):
-            if before.get(path) != after.get(path):
-                yield from (
-                    f"{mark}     {visible(path)}: {inputs[path]}"
-                    for mark, inputs in (("-", before), ("+", after))
-                    if path in inputs
-                )
+        before, after = _flat(change.before()), _flat(change.after())
+        for path in {**after, **before}:
+            old, new = before.get(path, []), after.get(path, [])
+            yield from (f"-     {visible(path)}: {value}" for value in old if value not in new)
+            yield from (f"+     {visible(path)}: {value}" for value in new if value not in old)
 
 
-def _flat(path: str, value: JsonValue | Mapping[str, JsonValue]) -> Iterator[tuple[str, str]]:
-    """The values of an input by their paths, as JSON."""
-    if isinstance(value, Mapping) and value:
+def _flat(inputs: Mapping[str, JsonValue]) -> dict[str, list[str]]:
+    """The values of inputs by their paths, as JSON; the values of a plain list have one path, since order is none."""
+    found: dict[str, list[str]] = {}
+    for path, value in _walk("", dict(inputs)):
+        shown = (
+            value if isinstance(value, str) and value in (MASKED, UNKNOWN) else json.dumps(value, ensure_ascii=False)
+        )
+        found.setdefault(path, []).append(visible(shown, _LONGEST_VALUE))
+    return found
+
+
+def _walk(path: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(value, dict):
         for key, one in value.items():
-            yield from _flat(f"{path}.{key}" if path else key, one)
-    elif isinstance(value, list) and value:
-        for number, one in enumerate(value):
-            yield from _flat(f"{path}[{number}]", one)
-    elif path:
-        shown = str(value) if value in (MASKED, UNKNOWN) else json.dumps(value, ensure_ascii=False)
-        yield path, visible(shown, _LONGEST_VALUE)
+            yield from _walk(f"{path}.{key}" if path else key, one)
+    elif isinstance(value, list):
+        for place, one in enumerate(value):
+            yield from _walk(f"{path}[{place if isinstance(one, dict | list) else ''}]", one)
+    else:
+        yield path, value
 
 
-def _terminal(plan: Plan, story: Story, notes: Sequence[str]) -> str:
-    lines = [f"{_headline(plan, story)}.", *(f"!! {risk}" for risk in story.risks)]
+def _terminal(plan: Plan, name: str, story: Story, notes: Sequence[str]) -> str:
+    lines = [f"{name}{_headline(plan, story)}.", *(f"!! {risk}" for risk in story.risks)]
     lines += [f"error {line}" for line in [*plan.errors, *plan.violations]]
     return "\n".join([*lines, "", _counted(plan), *_lines(plan), "", *notes]).rstrip() + "\n"

@@ -66,6 +66,7 @@ class _Metadata(_Read):
     type: str
     old: State | None = None
     new: State | None = None
+    diffs: list[str] | None = None
 
 
 class _Step(_Read):
@@ -104,6 +105,7 @@ class Change:
     type: str
     old: State | None
     new: State | None
+    diffs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -118,8 +120,13 @@ class Change:
 
     @property
     def custom(self) -> bool:
-        """Whether it stands for something in the directory, as components and the stack do not."""
+        """Whether a plugin, or the engine for one, takes care of it; not so a component or the stack."""
         return any(state.custom for state in (self.old, self.new) if state)
+
+    @property
+    def in_directory(self) -> bool:
+        """Whether it stands for something in the directory."""
+        return self.custom and not self.type.startswith("pulumi:")
 
     @property
     def loses_protection(self) -> bool:
@@ -136,12 +143,20 @@ class Change:
         return bool(self.old and self.new and self.new.protect and not self.old.protect)
 
     def before(self) -> Mapping[str, JsonValue]:
-        """The inputs as they are."""
-        return shown(self.old)
+        """The inputs as they are: what the directory shows of those that the plan changes, else what was declared.
+
+        They differ where somebody changed the directory by hand.
+        """
+        declared, after = _shown(self.old), self.after()
+        if self.old is None or self.new is None:
+            return declared
+        outputs = {key: _cleaned(self.old.outputs[key]) for key in self.diffs if key in self.old.outputs}
+        there = {key: _said(value, after.get(key)) for key, value in outputs.items()}
+        return {key: value for key, value in {**declared, **there}.items() if not _is_empty(value) or key in after}
 
     def after(self) -> Mapping[str, JsonValue]:
         """The inputs as they are going to be."""
-        return shown(self.new)
+        return _shown(self.new)
 
 
 @dataclass
@@ -205,11 +220,22 @@ def read_plan(lines: Iterable[str], source: str) -> Plan:
         if event.res_outputs_event and event.res_outputs_event.metadata.urn in refreshing:
             step = event.res_outputs_event.metadata
             refreshing.remove(step.urn)
-            if step.op in ("update", "delete"):
-                plan.drifted.append(_change([step]))
+            drift = Change(Kind.UPDATE if step.new else Kind.DELETE, step.urn, step.type, step.old, step.new)
+            if drift.kind is Kind.DELETE or drifted_keys(drift):
+                plan.drifted.append(drift)
         _take_messages(plan, event)
     plan.changes = [_change(of_one) for of_one in steps.values() if any(step.op in _KINDS for step in of_one)]
     return plan
+
+
+def drifted_keys(change: Change) -> list[str]:
+    """Which values of a resource a refresh found changed; an empty value is like none."""
+    before, after = (state.outputs if state else {} for state in (change.old, change.new))
+    return sorted(
+        key
+        for key in {*before, *after}
+        if before.get(key) != after.get(key) and not (_is_empty(before.get(key)) and _is_empty(after.get(key)))
+    )
 
 
 def _take_messages(plan: Plan, event: _Event) -> None:
@@ -235,10 +261,11 @@ def _change(steps: list[_Metadata]) -> Change:
     known = [step for step in steps if step.op in _KINDS]
     old = next((step.old for step in known if step.old), None)
     new = next((step.new for step in known if step.new), None)
-    return Change(_KINDS[known[0].op], known[0].urn, known[0].type, old, new)
+    diffs = tuple(key for step in known for key in step.diffs or ())
+    return Change(_KINDS[known[0].op], known[0].urn, known[0].type, old, new, diffs)
 
 
-def shown(state: State | None) -> Mapping[str, JsonValue]:
+def _shown(state: State | None) -> Mapping[str, JsonValue]:
     """The inputs of a state for people: without the engine's own marks."""
     return {key: _cleaned(value) for key, value in state.inputs.items() if key != "__defaults"} if state else {}
 
@@ -251,3 +278,21 @@ def _cleaned(value: JsonValue) -> JsonValue:
     if isinstance(value, list):
         return [_cleaned(one) for one in value]
     return UNKNOWN if value == _UNKNOWN_MARK else value
+
+
+def _is_empty(value: JsonValue) -> bool:
+    """Whether it is what the directory shows where nothing was set."""
+    if isinstance(value, dict):
+        return all(map(_is_empty, value.values()))
+    return value in ("", False, None, [])
+
+
+def _said(value: JsonValue, declared: JsonValue) -> JsonValue:
+    """A value that the directory shows, without the empty parts that nobody declared."""
+    if isinstance(value, dict):
+        by_key = declared if isinstance(declared, dict) else {}
+        return {key: _said(one, by_key.get(key)) for key, one in value.items() if not _is_empty(one) or key in by_key}
+    if isinstance(value, list):
+        by_place = declared if isinstance(declared, list) else []
+        return [_said(one, by_place[place] if place < len(by_place) else None) for place, one in enumerate(value)]
+    return value

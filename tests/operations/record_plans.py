@@ -77,7 +77,7 @@ PLANS: Mapping[str, Recorded] = {
     "protection-off": Recorded({"protect": "true"}, {"protect": "false"}),
     "hostile-name": Recorded({}, {"organization": "](x) `<img src=x>` @contoso/admins **&lt;"}),
     "connections-added": Recorded({}, {"connections": ["MicrosoftEntraIDExport", "Second", "Third"]}),
-    "application-replaced": Recorded({}, {}, ("preview", "--replace", APPLICATION)),
+    "application-replaced": Recorded({}, {"organization": "Contoso Ltd"}, ("preview", "--replace", APPLICATION)),
     "registration-removed": Recorded({}, {}, ("destroy", "--preview-only")),
     "settings-refused": Recorded({}, {"organisation": "Contoso", "secrets": ["2027-02-30"]}),
     "drift-found": Recorded({}, {}, ("preview", "--refresh"), _someone_changes_the_application),
@@ -114,7 +114,14 @@ def _record(project: OperatedProject, plan: Recorded) -> list[dict[str, Any]]:
     plan.between(project)
     settle(plan.after)
     project.direct(
-        "pulumi", *plan.command, "--stack", "dev", "--non-interactive", "--event-log", str(log), PULUMI_DEBUG_COMMANDS="1"
+        "pulumi",
+        *plan.command,
+        "--stack",
+        "dev",
+        "--non-interactive",
+        "--event-log",
+        str(log),
+        PULUMI_DEBUG_COMMANDS="1",
     )
     settle({})
     if plan.before is not None:
@@ -133,31 +140,46 @@ def _normal(events: list[dict[str, Any]]) -> Iterator[str]:
             return found[0]
         return numbers.setdefault(found[0], f"00000000-0000-4000-8000-{len(numbers):012}")
 
-    refreshed = {
-        event["resourcePreEvent"]["metadata"]["urn"]
-        for event in events
-        if event.get("resourcePreEvent", {}).get("metadata", {}).get("op") == "refresh"
-    }
-    for event in events:
-        for kind in ("resourcePreEvent", "resOutputsEvent", "diagnosticEvent", "policyEvent", "summaryEvent"):
-            if kind not in event or event[kind].get("severity") == "debug":
-                continue
-            body = event[kind]
-            if kind == "summaryEvent":
-                body = {"result": body["result"]}
-            metadata = body.get("metadata")
-            if metadata:
-                if kind == "resOutputsEvent" and metadata["urn"] not in refreshed:
-                    continue
-                kept = ("custom", "protect", "parent", "inputs", *(("outputs",) if metadata["urn"] in refreshed else ()))
-                for side in ("old", "new"):
-                    if metadata.get(side):
-                        metadata[side] = {key: metadata[side][key] for key in kept if key in metadata[side]}
-                body = {"metadata": {key: metadata[key] for key in ("op", "urn", "type", "old", "new")}}
-            # App roles are the same in every tenant, and a comment judges by them.
-            text = json.dumps({kind: body}, ensure_ascii=False)
-            lasting = set(re.findall(r'"(?:appRoleId|id)": "([0-9a-f-]{36})"', text))
-            yield _GUID.sub(lambda found, keep=lasting: found[0] if found[0] in keep else number(found), text)
+    for text in filter(None, map(_kept, events)):
+        # App roles are the same in every tenant, and a comment judges by them.
+        lasting = set(re.findall(r'"(?:appRoleId|id)": "([0-9a-f-]{36})"', text))
+        yield _GUID.sub(lambda found: found[0] if found[0] in lasting else number(found), text)  # noqa: B023 - used at once
+
+
+def _kept(event: dict[str, Any]) -> str:
+    """What a comment needs of an event, as JSON; nothing where that is nothing."""
+    kinds = ("resourcePreEvent", "resOutputsEvent", "diagnosticEvent", "policyEvent", "summaryEvent")
+    kind = next((kind for kind in kinds if kind in event), None)
+    if kind is None or event[kind].get("severity") == "debug":
+        return ""
+    body = event[kind]
+    if kind == "summaryEvent":
+        body = {"result": body["result"]}
+    if metadata := body.get("metadata"):
+        if kind == "resOutputsEvent" and (metadata["op"] != "refresh" or _same_outputs(metadata)):
+            return ""
+        body = {"metadata": {key: metadata.get(key) for key in ("op", "urn", "type", "diffs")}}
+        # That a refresh begins with a resource is all there is to know, until the directory answers.
+        for side in ("old", "new") if (kind, metadata["op"]) != ("resourcePreEvent", "refresh") else ():
+            body["metadata"][side] = _state(metadata, side)
+    return json.dumps({kind: body}, ensure_ascii=False)
+
+
+def _same_outputs(metadata: dict[str, Any]) -> bool:
+    old, new = metadata.get("old"), metadata.get("new")
+    return bool(old and new and old["outputs"] == new["outputs"])
+
+
+def _state(metadata: dict[str, Any], side: str) -> dict[str, Any] | None:
+    """What a comment needs of a state: the outputs only where the directory may differ from what was declared."""
+    state = metadata.get(side)
+    if not state:
+        return None
+    kept = {key: state[key] for key in ("custom", "protect", "parent", "inputs") if state.get(key)}
+    if metadata["op"] == "refresh":
+        return {**kept, "outputs": state["outputs"]}
+    changed = {key: state["outputs"][key] for key in metadata.get("diffs") or () if key in state["outputs"]}
+    return {**kept, "outputs": changed} if changed else kept
 
 
 if __name__ == "__main__":
