@@ -162,7 +162,7 @@ class GitLab(System):
     preview_branches: Annotated[list[Branch], AfterValidator(each_once)] = Field(
         default_factory=list,
         description="Other branches whose pipelines preview with the identity.",
-        examples=["rotation"],
+        examples=["rotate-prod"],
     )
     issuer: Issuer = Field(
         default="https://gitlab.com",

@@ -91,6 +91,10 @@ def test_each_job_signs_in_as_its_identity_with_its_permissions_and_nothing_else
                 assert answer.json()["error_codes"] == [700213]
     project.bootstrap("preview", "--expect-no-changes", "--refresh", "--non-interactive")
 
+    replaced = "**ApplicationFederatedIdentityCredential::deploy-environment"
+    project.bootstrap("up", "--yes", "--skip-preview", "--non-interactive", "--target-replace", replaced)
+    assert project.sign_in(made["DeployClientId"], f"{REPOSITORY}:environment:production").status_code == 200
+
     # The same identities, for pipelines that moved to GitLab.
     config = yaml.safe_load(project.file.read_text())
     config["config"] |= {

@@ -57,11 +57,11 @@ SUBJECTS: list[tuple[dict[str, object], set[str], set[str]]] = [
         {"repo:Contoso@123456/identity-manager@456789:environment:prod%3A Paris"},
     ),
     (
-        {**GITLAB, "previewBranches": ["renovate/pulumi", "rotation"]},
+        {**GITLAB, "previewBranches": ["renovate/pulumi", "rotate-prod"]},
         {
             "project_path:contoso/platform/identity-manager:ref_type:branch:ref:main",
             "project_path:contoso/platform/identity-manager:ref_type:branch:ref:renovate/pulumi",
-            "project_path:contoso/platform/identity-manager:ref_type:branch:ref:rotation",
+            "project_path:contoso/platform/identity-manager:ref_type:branch:ref:rotate-prod",
         },
         {"project_path:contoso/platform/identity-manager:ref_type:branch:ref:main"},
     ),
@@ -122,8 +122,12 @@ REFUSED: list[tuple[dict[str, object], str, str]] = [
     ({**GITHUB, "previewBranches": ["x"]}, "previewBranches is not a setting", "rm --stack test"),
     ({**GITHUB, "issuer": "http://contoso.example"}, "is no https:// address", ":issuer https://token.actions"),
     ({**GITLAB, "repository": "identity-manager"}, "is no path of a GitLab project", ":repository contoso/identity"),
-    ({**GITLAB, "previewBranches": "x"}, "is not a list", "'identity-manager-bootstrap:previewBranches[0]' rotation"),
-    ({**GITLAB, "previewBranches": ["x", "x"]}, "names x twice", "previewBranches[0]' rotation"),
+    (
+        {**GITLAB, "previewBranches": "x"},
+        "is not a list",
+        "'identity-manager-bootstrap:previewBranches[0]' rotate-prod",
+    ),
+    ({**GITLAB, "previewBranches": ["x", "x"]}, "names x twice", "previewBranches[0]' rotate-prod"),
     ({**GITLAB, "environment": "production"}, "environment is not a setting", "rm --stack test"),
     ({**AZURE_DEVOPS, "issuer": None}, "issuer is missing", ":issuer https://login.microsoftonline.com/"),
     ({**AZURE_DEVOPS, "deploySubject": None}, "deploySubject is missing", ":deploySubject /eid1/"),
