@@ -1,19 +1,29 @@
 """What a plan's applications and service principals must be like."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from pulumi_policy import (
+    PolicyResource,
     ReportViolation,
     ResourceValidationArgs,
-    ResourceValidationPolicy,
-    StackValidationArgs,
-    StackValidationPolicy,
 )
 
-from policy.plan import APPLICATION, APPLICATION_REDIRECT_URIS, SERVICE_PRINCIPAL, behind, known
+from policy.plan import (
+    APPLICATION,
+    APPLICATION_REDIRECT_URIS,
+    SERVICE_PRINCIPAL,
+    behind,
+    known,
+    resource_policy,
+    stack_policy,
+)
 from policy.stack import Stack, StackError
 
+_READ_IT = (
+    "If it is Microsoft's, pulumi destroy would delete it for the whole tenant. Read it instead, with "
+    "azuread.get_service_principal(client_id=...)."
+)
 PLATFORMS = ("web", "singlePageApplication", "publicClient")
 
 
@@ -73,35 +83,43 @@ def _owned(args: ResourceValidationArgs, report: ReportViolation) -> None:
         )
 
 
-def _own_service_principals(args: StackValidationArgs, report: ReportViolation) -> None:
-    applications = {one.urn: known(one.props, "clientId") for one in args.resources if one.resource_type == APPLICATION}
-    for resource in args.resources:
+def _no_takeover(args: ResourceValidationArgs, report: ReportViolation) -> None:
+    if args.resource_type == SERVICE_PRINCIPAL and args.props.get("useExisting"):
+        report(f"{args.name} takes over a service principal that is there already. {_READ_IT}", None)
+
+
+def _own_service_principals(
+    declared: Sequence[PolicyResource], _config: Mapping[str, object], report: ReportViolation
+) -> None:
+    applications = {one.urn: known(one.props, "clientId") for one in declared if one.resource_type == APPLICATION}
+    for resource in declared:
         if resource.resource_type != SERVICE_PRINCIPAL:
             continue
         client_id = known(resource.props, "clientId")
-        declared_here = behind(resource, "clientId") & applications.keys() or (
-            client_id is not None and client_id in applications.values()
-        )
-        if known(resource.props, "useExisting") or not declared_here:
+        # A value that is not known yet says at least which resource it comes from.
+        own = client_id in applications.values() if client_id else behind(resource, "clientId") & applications.keys()
+        if not own:
             report(
-                f"{resource.name} takes over the service principal of an application that this stack does not declare "
-                f"({client_id or 'not known yet'}), such as Microsoft's own: pulumi destroy would delete it for the "
-                "whole tenant. Read it instead, with azuread.get_service_principal(client_id=...).",
+                f"{resource.name} is the service principal of an application that this stack does not declare "
+                f"({client_id or 'not known yet'}). {_READ_IT}",
                 resource.urn,
             )
 
 
 POLICIES = [
-    ResourceValidationPolicy("single-tenant", "Applications are for this tenant alone.", _single_tenant),
-    ResourceValidationPolicy(
+    resource_policy("single-tenant", "Applications are for this tenant alone.", _single_tenant),
+    resource_policy(
         "declared-redirect-uri",
         "The only redirect URI is the one that the stack declares.",
         _declared_redirect_uri,
     ),
-    ResourceValidationPolicy("owned", "Applications and service principals have owners.", _owned),
-    StackValidationPolicy(
+    resource_policy("owned", "Applications and service principals have owners.", _owned),
+    resource_policy(
+        "no-takeover", "No service principal that is there already, such as Microsoft's, is taken over.", _no_takeover
+    ),
+    stack_policy(
         "own-service-principals",
-        "Only service principals of the stack's own applications are managed, never Microsoft's.",
+        "Only service principals of the stack's own applications are managed.",
         _own_service_principals,
     ),
 ]

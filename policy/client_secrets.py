@@ -1,13 +1,14 @@
 """How long a client secret lasts, and which one must stay.
 
 The engine hands a pack what is declared, never what the plan takes away. What would be lost is therefore found by
-comparing the declaration with the stack's state. That works in a preview, also in the one that `pulumi up` starts with.
-With `--skip-preview` the engine runs a rule over the whole stack only after it has deleted, too late for this one.
-A secret that no stack knows cannot be seen at all.
+comparing the declaration with the stack's state before the run. In a preview, also in the one that `pulumi up` starts
+with, that comes in time. With `--skip-preview` the engine asks only after it has deleted: the run fails, the secret is
+gone. A secret that no stack knows cannot be seen at all.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -16,19 +17,28 @@ from pulumi_policy import (
     PolicyResource,
     ReportViolation,
     ResourceValidationArgs,
-    ResourceValidationPolicy,
-    StackValidationArgs,
-    StackValidationPolicy,
 )
 
 from policy import clock
-from policy.plan import APPLICATION, APPLICATION_PASSWORD, SERVICE_PRINCIPAL_PASSWORD, known
+from policy.plan import (
+    APPLICATION,
+    APPLICATION_PASSWORD,
+    ROOT,
+    SERVICE_PRINCIPAL_PASSWORD,
+    known,
+    resource_policy,
+    stack_policy,
+)
 from policy.stack import Stack, StackError, StateResource
 
 _DATED = re.compile(r"(.+)-\d{4}-\d{2}-\d{2}")
 
 
 def _within_lifetime(args: ResourceValidationArgs, report: ReportViolation) -> None:
+    if args.resource_type == ROOT:
+        # Reads the state before anything changes; _newest_stays says so if it cannot be read.
+        with suppress(StackError):
+            Stack.of(args.urn).state()
     if args.resource_type in (APPLICATION_PASSWORD, SERVICE_PRINCIPAL_PASSWORD):
         end = args.props.get("endDate")
     elif args.resource_type == APPLICATION and args.props.get("password") is not None:
@@ -74,11 +84,13 @@ class _Secret:
     """Its application and, where its name ends in a date, the connection it is for: its successors share it."""
 
 
-def _newest_stays(args: StackValidationArgs, report: ReportViolation) -> None:
-    if not args.resources:
+def _newest_stays(declared: Sequence[PolicyResource], config: Mapping[str, object], report: ReportViolation) -> None:
+    if not declared:
         return
+    let_go = config["letGo"]
+    assert isinstance(let_go, Sequence)  # noqa: S101 - the schema says so
     try:
-        state = Stack.of(args.resources[0].urn).state()
+        state = Stack.of(declared[0].urn).state()
     except StackError as error:
         report(
             "The stack's state could not be read, so this plan might take a living secret away. Run pulumi where "
@@ -87,12 +99,12 @@ def _newest_stays(args: StackValidationArgs, report: ReportViolation) -> None:
         )
         return
     newest: dict[tuple[str, str], datetime] = {}
-    living = list(_living_secrets(state, args.resources))
+    living = list(_living_secrets(state, declared))
     for secret in living:
         newest[secret.series] = max(secret.end, newest.get(secret.series, secret.end))
-    kept = {known(one.props, "keyId") for one in args.resources if one.resource_type == APPLICATION_PASSWORD}
+    kept = {known(one.props, "keyId") for one in declared if one.resource_type == APPLICATION_PASSWORD}
     for secret in living:
-        lost = secret.key_id not in kept and secret.name not in args.get_config()["letGo"]
+        lost = secret.key_id not in kept and secret.name not in let_go
         if lost and secret.end == newest[secret.series]:
             report(
                 f"{secret.name}, which ends on {secret.end.date()}, is the newest living secret of its connection, and "
@@ -129,14 +141,12 @@ def _living_secrets(state: Iterable[StateResource], declared: Iterable[PolicyRes
 
 
 POLICIES = [
-    ResourceValidationPolicy(
-        "secret-lifetime", "A client secret ends in the future, within two years.", _within_lifetime
-    ),
-    StackValidationPolicy(
+    resource_policy("secret-lifetime", "A client secret ends in the future, within two years.", _within_lifetime),
+    stack_policy(
         "newest-secret-stays",
         "The newest living client secret is neither deleted nor replaced.",
         _newest_stays,
-        config_schema=PolicyConfigSchema(
+        schema=PolicyConfigSchema(
             {
                 "letGo": {
                     "type": "array",

@@ -5,19 +5,16 @@ is the same in every tenant: the name of a resource is whatever the plan calls i
 pack's configuration, where whoever allows a permission writes both.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pulumi_policy import (
     PolicyConfigSchema,
     PolicyResource,
     ReportViolation,
     ResourceValidationArgs,
-    ResourceValidationPolicy,
-    StackValidationArgs,
-    StackValidationPolicy,
 )
 
-from policy.plan import APP_ROLE_ASSIGNMENT, APPLICATION, behind, known
+from policy.plan import APP_ROLE_ASSIGNMENT, APPLICATION, behind, known, resource_policy, stack_policy
 
 DANGEROUS: Mapping[str, str] = {
     "06b708a9-e830-4db3-a914-8e69da51d44f": "AppRoleAssignment.ReadWrite.All",
@@ -80,10 +77,12 @@ def _no_dangerous(args: ResourceValidationArgs, report: ReportViolation) -> None
             )
 
 
-def _one_directory_permission(args: StackValidationArgs, report: ReportViolation) -> None:
+def _one_directory_permission(
+    declared: Sequence[PolicyResource], _config: Mapping[str, object], report: ReportViolation
+) -> None:
     # The resource that asks for each app role, by who would hold it.
     held: dict[str, dict[str, str]] = {}
-    for resource in args.resources:
+    for resource in declared:
         if resource.resource_type == APPLICATION:
             roles = _app_roles(APPLICATION, resource.props)
             held.setdefault(resource.urn, {}).update(dict.fromkeys(roles, resource.urn))
@@ -118,11 +117,11 @@ def _app_roles(resource_type: str, values: Mapping[str, object]) -> Iterator[str
 
 
 POLICIES = [
-    ResourceValidationPolicy(
+    resource_policy(
         "allowed-permissions",
         "Only allowed application permissions are declared and granted.",
         _allowed_only,
-        config_schema=PolicyConfigSchema(
+        schema=PolicyConfigSchema(
             {
                 "allowed": {
                     "type": "object",
@@ -133,11 +132,11 @@ POLICIES = [
             ["allowed"],
         ),
     ),
-    ResourceValidationPolicy(
+    resource_policy(
         "dangerous-permissions",
         "Permissions that lead to every other right are granted by explicit exception only.",
         _no_dangerous,
-        config_schema=PolicyConfigSchema(
+        schema=PolicyConfigSchema(
             {
                 "exceptions": {
                     "type": "array",
@@ -148,7 +147,7 @@ POLICIES = [
             ["exceptions"],
         ),
     ),
-    StackValidationPolicy(
+    stack_policy(
         "one-directory-permission",
         "An application holds one of Directory.Read.All and Directory.ReadWrite.All, never both.",
         _one_directory_permission,

@@ -73,11 +73,11 @@ class Stack:
         self._settings = dict(self.project.settings)
         self._judged: dict[str, Verdict] = {}
 
-    def judge(self, plan: Plan) -> Verdict:
+    def judge(self, plan: Plan, *options: str) -> Verdict:
         """Preview a plan under the pack; the same plan once only."""
-        key = repr(plan)
+        key = repr((plan, options))
         if key not in self._judged:
             self.project.settings = dict(self._settings)
             self.project.configure(**plan.settings)
-            self._judged[key] = judge(self.project, plan=plan)
+            self._judged[key] = judge(self.project, "preview", *options, plan=plan)
         return self._judged[key]

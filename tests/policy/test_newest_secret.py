@@ -48,6 +48,13 @@ def test_a_plan_that_takes_the_newest_secret_away_is_refused(rotated: Stack, set
     assert verdict.output.count("is the newest living secret") == 1
 
 
+def test_what_a_refresh_finds_counts_for_nothing_that_is_declared(rotated: Stack) -> None:
+    accepted = rotated.judge(Plan({"secrets": ["2028-05-24"], "fulfillment": True}), "--refresh")
+    assert accepted.accepts(), accepted.output
+    refused = rotated.judge(Plan({"secrets": ["2027-11-24"]}), "--refresh")
+    assert refused.refused == {(POLICY, STACK)}, refused.output
+
+
 def test_a_secret_replaced_under_its_own_name_is_refused(rotated: Stack) -> None:
     component = rotated.project.folder / "components" / "identity_manager_registration.py"
     written = component.read_text()
@@ -87,3 +94,8 @@ def test_an_update_stops_before_the_newest_secret_is_lost(project: Project) -> N
     assert retired.accepts(), retired.output
     [after] = project.registrations()
     assert [one["endDateTime"] for one in after["passwordCredentials"]] == ["2028-05-24T00:00:00Z"]
+
+    project.configure(secrets=["2028-11-24"])
+    without_a_preview = judge(project, "up", "--yes", "--skip-preview")
+    assert without_a_preview.status != 0
+    assert without_a_preview.refused == {(POLICY, STACK)}, without_a_preview.output

@@ -8,6 +8,7 @@ from shutil import copytree
 
 import pytest
 
+from policy import applications, client_secrets, permissions
 from tests.monitor import GRAPH, ROLE_IDS
 from tests.policy.judge import OWN, Plan, Stack, judge
 from tests.stack.project import ROOT, Project
@@ -136,6 +137,10 @@ CASES: dict[str, dict[str, Case]] = {
         "by nobody": fails(Plan({"deployer": None}), "identity-manager"),
         "the service principal by nobody": fails(Plan(more=WRONG), "ownerless"),
     },
+    "no-takeover": {
+        "of its own application": passes(),
+        "of Microsoft Graph": fails(Plan(more=WRONG), "microsofts"),
+    },
     "own-service-principals": {
         "of its own application": passes(),
         "of Microsoft Graph, and of an application elsewhere": fails(Plan(more=WRONG), "microsofts", "elsewhere"),
@@ -176,6 +181,9 @@ def test_each_policy_refuses_what_it_is_for_and_nothing_else(stack: Stack, polic
 
 
 def test_every_policy_has_a_plan_that_passes_and_one_that_fails() -> None:
+    tested_on_a_stack_that_has_secrets = {"newest-secret-stays"}
+    policies = [*permissions.POLICIES, *applications.POLICIES, *client_secrets.POLICIES]
+    assert {policy.name for policy in policies} - tested_on_a_stack_that_has_secrets == set(CASES)
     for cases in CASES.values():
         assert {bool(case.refused) for case in cases.values()} == {True, False}
 
