@@ -114,8 +114,9 @@ class ApiCatalogue:
                 raise pulumi.RunError(
                     f"The permissions of {api} ({client_id}) could not be read from the tenant, so nothing was "
                     f"changed: {error}\n"
-                    "Check that the identity that runs Pulumi holds Application.Read.All, and that the tenant has the "
-                    f"API's service principal: az ad sp show --id {client_id}"
+                    "Check that the identity that runs Pulumi holds Application.Read.All, which a Privileged Role "
+                    "Administrator grants, and that the tenant has the API's service principal: "
+                    f"az ad sp show --id {client_id}"
                 ) from error
         return self._found[client_id]
 

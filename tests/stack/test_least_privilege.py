@@ -9,6 +9,7 @@ from tests.stack.project import Project
 from tests.stack.tenant import Tenant
 
 DEPLOY = "33333333-3333-4333-8333-333333333333"
+PREVIEW = "33333333-3333-4333-8333-444444444444"
 
 
 def steps(output: str) -> list[str]:
@@ -82,6 +83,14 @@ def test_a_missing_permission_is_named_with_who_grants_it_and_the_next_up_finish
     assert application["displayName"] == "Identity Manager Contoso"
     assert len(application["passwordCredentials"]) == 1
     assert project.grants() == [ROLE_IDS["Directory.Read.All"]]
+
+
+def test_a_preview_without_its_permission_names_it_and_who_grants_it(project: Project) -> None:
+    project.run("true")
+    Tenant(project.home).take_away(PREVIEW, "Application.Read.All")
+    failed = project.pulumi("preview", "--non-interactive", identity="preview")
+    assert failed.status != 0
+    assert "holds Application.Read.All, which a Privileged Role Administrator grants" in failed.output
 
 
 def test_another_failure_is_left_to_the_plugin(project: Project) -> None:
