@@ -13,8 +13,8 @@ up: .venv/ready ## register Identity Manager in the sandbox's tenant and print t
 	@$(IN_STACK) pulumi up --yes --stack $(STACK)
 	@printf '\nShow the secrets:  make outputs\nLook at it:        make portal\nSee the plan:      edit Pulumi.$(STACK).yaml, then make preview\nWork in it:        make shell   (then: pulumi stack, pulumi up, ...)\nProve it works:    make verify\nTake it all away:  make destroy\n'
 
-preview: .venv/ready ## show what `make up` would change
-	@$(IN_STACK) pulumi preview --diff --stack $(STACK)
+preview: .venv/ready ## show what `make up` would change, held against the policies
+	@$(IN_STACK) pulumi preview --diff --stack $(STACK) --policy-pack policy/serve
 
 outputs: .venv/ready ## print the outputs, secrets in plain text
 	@$(IN_STACK) pulumi stack output --json --show-secrets --stack $(STACK)
