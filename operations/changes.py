@@ -220,7 +220,10 @@ class _Teller:
             )
 
     def _secrets(self) -> list[tuple[str, str]]:
-        secrets = [self._secret(change) for change in self._all.of(PASSWORD)]
+        passwords = self._all.of(PASSWORD)
+        # A connection may have another name now; its older secrets that go have the former one.
+        renamed = {self._connection(one.former_name): self._connection(one.name) for one in passwords if one.new}
+        secrets = [self._secret(change, renamed) for change in passwords]
         many = len({secret.connection for secret in secrets}) > 1
         removed = any(change.kind is Kind.DELETE for change in self._all.of(APPLICATION))
         phrases = []
@@ -249,11 +252,14 @@ class _Teller:
                 )
         return phrases
 
-    def _secret(self, change: Change) -> _Secret:
-        # What the secret is now says which one it is; a replaced one goes by the date that it loses.
+    def _secret(self, change: Change, renamed: Mapping[str, str]) -> _Secret:
         inputs = change.before() if change.kind is Kind.DELETE else change.after()
-        rest = change.name.removeprefix(f"{self._all.parent.rpartition('::')[2]}-")
-        return _Secret(re.sub(r"-\d{4}-\d{2}-\d{2}$", "", rest), str(inputs.get("endDate", ""))[:10], change)
+        connection = self._connection(change.name)
+        return _Secret(renamed.get(connection, connection), str(inputs.get("endDate", ""))[:10], change)
+
+    def _connection(self, name: str) -> str:
+        rest = name.removeprefix(f"{self._all.parent.rpartition('::')[2]}-")
+        return re.sub(r"-\d{4}-\d{2}-\d{2}$", "", rest)
 
     def _owners(self) -> list[tuple[str, str]]:
         changes = [
@@ -268,7 +274,7 @@ class _Teller:
         )
         phrases = []
         if added := sorted(after - before):
-            phrases.append((f"makes {_and(map(self._quote, added))} owner{_s(added)}", "of"))
+            phrases.append((f"adds owner{_s(added)} {_and(map(self._quote, added))}", "to"))
         if removed := sorted(before - after):
             listed = _and(map(self._quote, removed))
             phrases.append((f"takes {listed} off the owners", "of"))

@@ -15,12 +15,13 @@ from pydantic import JsonValue
 
 from operations.changes import Story, tell
 from operations.errors import OperationError
-from operations.plan import MASKED, UNKNOWN, Change, Kind, Plan, drifted_keys, read_plan
+from operations.plan import FORMER, MASKED, UNKNOWN, Change, Kind, Plan, drifted_keys, read_plan
 from operations.report import Report
 
 LONGEST = 65_000
 """Bytes of a comment. GitHub takes 65,536 characters, of which none has less than a byte."""
 
+_NOT_VALUES = (MASKED, FORMER, UNKNOWN)
 _LONGEST_SPAN = 120
 _LONGEST_VALUE = 400
 _LONGEST_MESSAGES = 6_000
@@ -226,9 +227,7 @@ def _flat(inputs: Mapping[str, JsonValue]) -> dict[str, list[str]]:
     """The values of inputs by their paths, as JSON; the values of a plain list have one path, since order is none."""
     found: dict[str, list[str]] = {}
     for path, value in _walk("", dict(inputs)):
-        shown = (
-            value if isinstance(value, str) and value in (MASKED, UNKNOWN) else json.dumps(value, ensure_ascii=False)
-        )
+        shown = value if isinstance(value, str) and value in _NOT_VALUES else json.dumps(value, ensure_ascii=False)
         found.setdefault(path, []).append(visible(shown, _LONGEST_VALUE))
     return found
 

@@ -22,6 +22,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from operations import clock
 from operations.comment import report, stack_name
 from operations.errors import OperationError
 from operations.plan import read_plan
@@ -39,6 +41,8 @@ from operations.stack_file import PROJECT
 _NOTHING = "Nothing was compared."
 _GUARD = "identity-manager:sandbox"
 _OWNING = ("identity-manager:deployer", "identity-manager:owners")
+_SECRETS = "identity-manager:secrets"
+_SECONDS_A_DAY = 86_400
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _LAST_LINES = 40
 _ENVIRONMENT = "import json, os, sys; print(json.dumps(dict(os.environ)), flush=True); sys.stdin.read()"
@@ -113,12 +117,44 @@ class _Sandbox:
         for folder, config in configs.items():
             self._write(folder, config, real, salt)
         if not is_new:
-            self._must(before, "up", "--yes", "--skip-preview", "--suppress-outputs", *self._stack)
+            # A directory takes no secret that has ended: it was still to come when the real one was made.
+            with self._day_before(_dates(configs[before])) as earlier:
+                _Sandbox(earlier, self._name)._must(
+                    before, "up", "--yes", "--skip-preview", "--suppress-outputs", *self._stack
+                )
         log = after.parent / "events.jsonl"
         ran = self._pulumi(after, "preview", "--suppress-outputs", "--event-log", str(log), *self._stack)
         if not log.exists():
             raise _failed("The preview of the working tree did not start", ran, "correct the working tree")
         return log.read_text(encoding="utf-8").splitlines(), stand_ins
+
+    @contextmanager
+    def _day_before(self, ends: Sequence[date]) -> Iterator[Mapping[str, str]]:
+        """Let it be the day before the first of these dates in the sandbox's tenant, if that day is past.
+
+        Yields:
+            The environment for commands of that day.
+        """
+        days = (min(ends) - clock.today()).days - 1 if ends else 0
+        if days >= 0:
+            yield self._environment
+            return
+        # The administrator signs in on that day as well.
+        begin = (clock.today() + timedelta(days=days - 1)).isoformat()
+        with self._administrator() as graph:
+            application = f"/applications(appId='{self._environment['ARM_CLIENT_ID']}')"
+            body = {"passwordCredential": {"startDateTime": f"{begin}T00:00:00Z"}}
+            secret = graph.post(f"{application}/addPassword", json=body).raise_for_status().json()["secretText"]
+        earlier = {**self._environment, "ARM_CLIENT_SECRET": str(secret)}
+        tenant = Path(self._environment["SANDBOX_HOME"]) / "tenant" / "endpoint.json"
+        endpoint = TypeAdapter(dict[str, JsonValue]).validate_json(tenant.read_bytes())
+        headers = {"Authorization": f"Bearer {endpoint['controlKey']}"}
+        with httpx.Client(base_url=str(endpoint["controlUrl"]), headers=headers, trust_env=False) as control:
+            control.put("/clock", json={"shiftSeconds": days * _SECONDS_A_DAY}).raise_for_status()
+            try:
+                yield earlier
+            finally:
+                control.put("/clock", json={"shiftSeconds": 0}).raise_for_status()
 
     @property
     def _stack(self) -> Sequence[str]:
@@ -169,26 +205,33 @@ class _Sandbox:
         """Make a service principal in the sandbox's tenant for each owner."""
         if not owners:
             return {}
+        made = {}
+        with self._administrator() as graph:
+            for owner in owners:
+                body = {"displayName": f"Owner {owner}"}
+                application = graph.post("/applications", json=body).raise_for_status().json()
+                body = {"appId": application["appId"]}
+                principal = graph.post("/servicePrincipals", json=body).raise_for_status().json()
+                made[str(principal["id"])] = owner
+        return made
+
+    @contextmanager
+    def _administrator(self) -> Iterator[httpx.Client]:
+        """Microsoft Graph of the sandbox's tenant."""
         variables = self._environment
         host = f"https://{variables['ARM_METADATA_HOSTNAME']}"
         trust = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
-        with httpx.Client(base_url=host, verify=trust, trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=f"{host}/v1.0", verify=trust, trust_env=False, timeout=30) as graph:
             form = {
                 "grant_type": "client_credentials",
                 "client_id": variables["ARM_CLIENT_ID"],
                 "client_secret": variables["ARM_CLIENT_SECRET"],
                 "scope": f"{host}/.default",
             }
-            token = client.post(f"/{variables['ARM_TENANT_ID']}/oauth2/v2.0/token", data=form).raise_for_status()
-            client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
-            made = {}
-            for owner in owners:
-                body = {"displayName": f"Owner {owner}"}
-                application = client.post("/v1.0/applications", json=body).raise_for_status().json()
-                body = {"appId": application["appId"]}
-                principal = client.post("/v1.0/servicePrincipals", json=body).raise_for_status().json()
-                made[str(principal["id"])] = owner
-        return made
+            address = f"{host}/{variables['ARM_TENANT_ID']}/oauth2/v2.0/token"
+            token = graph.post(address, data=form).raise_for_status().json()["access_token"]
+            graph.headers["Authorization"] = f"Bearer {token}"
+            yield graph
 
 
 @contextmanager
@@ -274,6 +317,11 @@ def _read(path: Path) -> _Config:
             f"correct {path.name}",
         ) from None
     return config
+
+
+def _dates(config: _Config) -> list[date]:
+    found = [clock.parsed(one) for one in _texts(config.get(_SECRETS))]
+    return [one for one in found if one]
 
 
 def _owners(config: _Config) -> list[str]:

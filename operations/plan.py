@@ -15,6 +15,8 @@ from pydantic.alias_generators import to_camel
 from operations.errors import OperationError
 
 MASKED = "[secret]"
+FORMER = "[secret before]"
+"""In place of a secret that changes, so that the change can be seen."""
 UNKNOWN = "(known after the deployment)"
 
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105 - how the engine marks a secret
@@ -53,6 +55,7 @@ class _Read(BaseModel):
 class State(_Read):
     """A resource as it is, or as it is going to be."""
 
+    urn: str = ""
     custom: bool = False
     protect: bool = False
     parent: str = ""
@@ -113,6 +116,11 @@ class Change:
         return self.urn.rpartition("::")[2]
 
     @property
+    def former_name(self) -> str:
+        """The name that the program had for the resource before; the same unless it was renamed."""
+        return (self.old.urn if self.old and self.old.urn else self.urn).rpartition("::")[2]
+
+    @property
     def parent(self) -> str:
         """The URN of the component that the resource belongs to."""
         state = self.new or self.old
@@ -152,6 +160,9 @@ class Change:
             return declared
         outputs = {key: _cleaned(self.old.outputs[key]) for key in self.diffs if key in self.old.outputs}
         there = {key: _said(value, after.get(key)) for key, value in outputs.items()}
+        # What is declared as a secret may stand in plain text among the outputs.
+        hidden = {key for key in self.diffs if _holds_secret(declared.get(key)) or _holds_secret(after.get(key))}
+        there |= dict.fromkeys(hidden, FORMER)
         return {key: value for key, value in {**declared, **there}.items() if not _is_empty(value) or key in after}
 
     def after(self) -> Mapping[str, JsonValue]:
@@ -278,6 +289,12 @@ def _cleaned(value: JsonValue) -> JsonValue:
     if isinstance(value, list):
         return [_cleaned(one) for one in value]
     return UNKNOWN if value == _UNKNOWN_MARK else value
+
+
+def _holds_secret(value: JsonValue) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_secret, value.values()))
+    return any(map(_holds_secret, value)) if isinstance(value, list) else value == MASKED
 
 
 def _is_empty(value: JsonValue) -> bool:

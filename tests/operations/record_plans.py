@@ -65,6 +65,7 @@ PLANS: Mapping[str, Recorded] = {
     "first-registration": Recorded(None),
     "nothing-changes": Recorded({}),
     "fulfillment-on": Recorded({}, {"fulfillment": "true", **_TWO_SECRETS}),
+    "fulfillment-on-and-secret-retired": Recorded({"secrets": ["2027-05-01", "2027-11-24"]}, {"fulfillment": "true"}),
     "secret-added": Recorded({}, _TWO_SECRETS),
     "older-secret-retired": Recorded(_TWO_SECRETS, {"secrets": ["2028-11-20"]}),
     "newest-secret-removed": Recorded(_TWO_SECRETS, {}),
@@ -175,7 +176,7 @@ def _state(metadata: dict[str, Any], side: str) -> dict[str, Any] | None:
     state = metadata.get(side)
     if not state:
         return None
-    kept = {key: state[key] for key in ("custom", "protect", "parent", "inputs") if state.get(key)}
+    kept = {key: state[key] for key in ("urn", "custom", "protect", "parent", "inputs") if state.get(key)}
     if metadata["op"] == "refresh":
         return {**kept, "outputs": state["outputs"]}
     changed = {key: state["outputs"][key] for key in metadata.get("diffs") or () if key in state["outputs"]}
