@@ -1,8 +1,8 @@
 """A clone of the project with a stack of its own, `prod`, in a sandbox: what a pipeline checks out.
 
-Owns the clone, its origin, the machine's tools that reach the network, and the tenant behind. The packages come from
-this interpreter: pip finds them installed already and is cut off from any index, so that the pipelines' own set-up runs
-as it is and fails where its pins and the installed packages differ.
+Owns the clone, its origin, the machine's tools that reach the network, and the tenant behind. A new virtual
+environment sees this one's packages: pip finds them installed already and is cut off from any index, so that the
+pipelines' own set-up runs as it is, and fails where what it pins is not what is installed.
 """
 
 import json
@@ -49,6 +49,12 @@ CURL = """\
 for last; do :; done
 if [ "$last" = https://get.pulumi.com ]; then exec cat "$(dirname "$0")/install.sh"; fi
 exec {curl} "$@"
+"""
+PYTHON = """\
+#!/bin/sh
+{python} "$@" || exit
+# A new environment sees the packages of this one.
+if [ "$2" = venv ]; then echo {packages} > "$(echo "$3"/lib/python3*/site-packages)/packages.pth"; fi
 """
 
 
@@ -146,6 +152,10 @@ class Checkout:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
+    def applied(self) -> None:
+        """Bring the tenant to what the stack's file says."""
+        self.sandboxed("pulumi", "up", "--yes", "--skip-preview", "--stack", STACK)
+
     def calls(self) -> list[dict[str, Any]]:
         """The HTTP calls that the tenant logged."""
         return [json.loads(line) for line in (self.home / "calls.jsonl").read_text().splitlines()]
@@ -162,7 +172,7 @@ class Checkout:
         return {
             "HOME": str(self.user),
             "SANDBOX_HOME": str(self.home),
-            "PYTHONPATH": sysconfig.get_path("purelib"),
+            "PYTHON": str(self.stubs / "python3"),
             "PIP_NO_INDEX": "1",
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": f"url.{self.origin}.insteadOf",
@@ -175,6 +185,7 @@ class Checkout:
         tools = {
             "curl": CURL.format(curl=curl),
             "install.sh": INSTALLER,
+            "python3": PYTHON.format(python=sys.executable, packages=sysconfig.get_path("purelib")),
             "gh": f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("gh.py")} "$@"\n',
         }
         for name, text in tools.items():

@@ -7,8 +7,6 @@ right token is refused, as the vendor would.
 import json
 import re
 import threading
-from email.parser import BytesParser
-from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -98,8 +96,10 @@ class Platform:
 
 def form(body: bytes, kind: str) -> dict[str, str]:
     """The fields of a form as curl sends it."""
-    message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
-    parts = [part for part in message.iter_parts()]  # type: ignore[attr-defined]
-    return {
-        part.get_param("name", header="content-disposition"): part.get_payload(decode=True).decode() for part in parts
-    }
+    boundary = b"--" + kind.rpartition("boundary=")[2].encode()
+    fields = {}
+    for part in body.split(boundary)[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        [name] = re.findall(rb'name="(\w+)"', head)
+        fields[name.decode()] = content.removesuffix(b"\r\n").decode()
+    return fields

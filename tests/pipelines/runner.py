@@ -164,7 +164,7 @@ class Runner:
         return {**machine, **names, **self._tokens(job)}
 
     def _tokens(self, job: Job) -> dict[str, str]:
-        """What the vendor gives to a job by its permissions: the OIDC token, and GitLab's tokens to the job that asks."""
+        """What the vendor gives to a job by what its file asks for."""
         if job.vendor is Vendor.GITHUB and job.definition["permissions"].get("id-token") == "write":
             return {
                 "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self.platform.url}/oidc?api-version=2.0",
@@ -172,7 +172,7 @@ class Runner:
             }
         if job.vendor is Vendor.GITLAB:
             asked = job.definition.get("id_tokens", {})
-            tokens = {name: platform.OIDC_TOKEN for name in asked}
+            tokens = dict.fromkeys(asked, platform.OIDC_TOKEN)
             return {**tokens, "COMMENT_TOKEN": platform.TOKEN, "ROTATION_TOKEN": platform.TOKEN}
         connections = re.findall(r"'connection': 'identity-manager-(\w+)'", repr(job.definition))
         if connections:
