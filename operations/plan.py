@@ -175,7 +175,7 @@ class Plan:
     """What a preview foresees.
 
     Attributes:
-        changes: One per resource, in the engine's order; resources that stay are among them.
+        changes: One per resource, ordered by URN; resources that stay are among them.
         drifted: What a refresh found changed or gone in the directory.
         errors: Why the preview failed.
         warnings: What the program or the engine warned of.
@@ -235,7 +235,9 @@ def read_plan(lines: Iterable[str], source: str) -> Plan:
             if drift.kind is Kind.DELETE or drifted_keys(drift):
                 plan.drifted.append(drift)
         _take_messages(plan, event)
-    plan.changes = [_change(of_one) for of_one in steps.values() if any(step.op in _KINDS for step in of_one)]
+    # The engine works in parallel: its order is another one each time.
+    plan.changes = [_change(of_one) for _, of_one in sorted(steps.items()) if any(step.op in _KINDS for step in of_one)]
+    plan.drifted.sort(key=lambda change: change.urn)
     return plan
 
 

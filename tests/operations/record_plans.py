@@ -141,10 +141,16 @@ def _normal(events: list[dict[str, Any]]) -> Iterator[str]:
             return found[0]
         return numbers.setdefault(found[0], f"00000000-0000-4000-8000-{len(numbers):012}")
 
-    for text in filter(None, map(_kept, events)):
+    # The engine works in parallel: its order is another one each time, but for the events of one resource.
+    for text in filter(None, map(_kept, sorted(events, key=_urn))):
         # App roles are the same in every tenant, and a comment judges by them.
         lasting = set(re.findall(r'"(?:appRoleId|id)": "([0-9a-f-]{36})"', text))
         yield _GUID.sub(lambda found: found[0] if found[0] in lasting else number(found), text)  # noqa: B023 - used at once
+
+
+def _urn(event: dict[str, Any]) -> str:
+    [metadata] = [body["metadata"] for body in event.values() if isinstance(body, dict) and "metadata" in body] or [{}]
+    return str(metadata.get("urn", "~"))
 
 
 def _kept(event: dict[str, Any]) -> str:
@@ -179,7 +185,8 @@ def _state(metadata: dict[str, Any], side: str) -> dict[str, Any] | None:
     kept = {key: state[key] for key in ("urn", "custom", "protect", "parent", "inputs") if state.get(key)}
     if metadata["op"] == "refresh":
         return {**kept, "outputs": state["outputs"]}
-    changed = {key: state["outputs"][key] for key in metadata.get("diffs") or () if key in state["outputs"]}
+    outputs = state.get("outputs", {})
+    changed = {key: outputs[key] for key in metadata.get("diffs") or () if key in outputs}
     return {**kept, "outputs": changed} if changed else kept
 
 
