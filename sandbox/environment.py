@@ -29,7 +29,7 @@ _FOREIGN = re.compile(r"(ARM|AZURE)_|PULUMI_(ACCESS|BACKEND|CONFIG|HOME|STACK)")
 
 
 PASSPHRASE_FILE = "passphrase"  # noqa: S105 - a file name
-_OF_THE_SANDBOX = re.compile(r'^ +identity-manager:sandbox: "?true"?$', re.MULTILINE)
+_OF_THE_SANDBOX = re.compile(r'^ +identity-manager(-bootstrap)?:sandbox: "?true"?$', re.MULTILINE)
 _SALT = re.compile(r"^encryptionsalt: .*\n?", re.MULTILINE)
 
 
@@ -186,7 +186,7 @@ def keep_salts_out(project: Path) -> None:
     Args:
         project: The folder of the stack files.
     """
-    for file in project.glob("Pulumi.*.yaml"):
+    for file in (*project.glob("Pulumi.*.yaml"), *project.glob("bootstrap/Pulumi.*.yaml")):
         text = file.read_text()
         if _OF_THE_SANDBOX.search(text) and (without := _SALT.sub("", text)) != text:
             fresh = file.with_name(f".{file.name}.fresh")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from sandbox.azuread.graph import Credentials, Graph, client
 from sandbox.azuread.values import Object, Value, is_object, text
 
-_SUPPORTED = ("tenantId", "clientId", "clientSecret", "metadataHost", "environment", "useCli", "version")
+_SUPPORTED = ("tenantId", "clientId", "clientSecret", "metadataHost", "environment", "useCli", "useOidc", "version")
 _VARIABLES = {
     "tenantId": "ARM_TENANT_ID",
     "clientId": "ARM_CLIENT_ID",
@@ -46,7 +46,8 @@ def connect(config: Mapping[str, Value], environment: Mapping[str, str] | None =
         )
     settings = {name: text(config.get(name)) or variables.get(variable, "") for name, variable in _VARIABLES.items()}
     _require_sandbox(settings["metadataHost"], settings["tenantId"], variables)
-    missing = [name for name, value in settings.items() if not value]
+    oidc_token = "" if settings["clientSecret"] else _oidc_token(config, variables)
+    missing = [name for name, value in settings.items() if not value and not (name == "clientSecret" and oidc_token)]
     if missing:
         raise ConfigurationError(
             f"{missing[0]} is not set, in the provider's configuration or {_VARIABLES[missing[0]]}"
@@ -59,8 +60,16 @@ def connect(config: Mapping[str, Value], environment: Mapping[str, str] | None =
     login, resource = _endpoints(endpoints if is_object(endpoints) else {})
     for address in (login, resource):
         _require_loopback(urlsplit(address).hostname or "")
-    credentials = Credentials(settings["tenantId"], settings["clientId"], settings["clientSecret"])
+    credentials = Credentials(settings["tenantId"], settings["clientId"], settings["clientSecret"], oidc_token)
     return Graph(http, login, resource, credentials)
+
+
+def _oidc_token(config: Mapping[str, Value], variables: Mapping[str, str]) -> str:
+    """The outside issuer's token, as pipelines hand it on: in a variable, or in a file that a variable names."""
+    if (text(config.get("useOidc")) or variables.get("ARM_USE_OIDC", "")).lower() != "true":
+        return ""
+    file = variables.get("ARM_OIDC_TOKEN_FILE_PATH")
+    return variables.get("ARM_OIDC_TOKEN") or (Path(file).read_text().strip() if file else "")
 
 
 def _endpoints(document: Object) -> tuple[str, str]:

@@ -25,6 +25,8 @@ _WAITS = (1, 2, 4, 8, 16, 32, 61, 61, 61)
 _FIRST_SERVER_ERROR = 500
 _SUCCESSES = range(200, 300)
 
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
 V1 = "v1.0"
 BETA = "beta"
 
@@ -85,11 +87,19 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who asks."""
+    """Who asks: with a client secret, or with the token of an outside issuer that the application trusts."""
 
     tenant_id: str
     client_id: str
     client_secret: str
+    oidc_token: str = ""
+
+    @property
+    def proof(self) -> dict[str, str]:
+        """What the token endpoint is shown; a secret comes before a token."""
+        if self.client_secret:
+            return {"client_secret": self.client_secret}
+        return {"client_assertion": self.oidc_token, "client_assertion_type": _ASSERTION}
 
 
 def client() -> httpx.Client:
@@ -156,7 +166,7 @@ class Graph:
     def _sign_in(self, login: str) -> str:
         form = {
             "client_id": self.credentials.client_id,
-            "client_secret": self.credentials.client_secret,
+            **self.credentials.proof,
             "grant_type": "client_credentials",
             "scope": f"{self._resource}/.default",
         }

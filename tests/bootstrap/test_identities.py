@@ -111,14 +111,16 @@ def test_each_job_signs_in_as_its_identity_with_its_permissions_and_nothing_else
     assert project.sign_in(made["DeployClientId"], main, "https://gitlab.com").status_code == 400
 
 
-def test_the_identities_do_all_that_pipelines_do_with_no_permission_refused(project: Bootstrap) -> None:
+def test_the_identities_do_all_that_pipelines_do_with_no_secret_and_no_permission_refused(project: Bootstrap) -> None:
     made = project.made()
-    # The sandbox's plugin signs in with secrets alone: the identities get one each for this test.
-    signed_in = {name: as_identity(project, made[f"{name}ClientId"]) for name in PERMISSIONS}
+    jobs = {"Preview": f"{REPOSITORY}:pull_request", "Deploy": f"{REPOSITORY}:environment:production"}
     before = len(project.calls())
 
     def pulumi(identity: str, *command: str) -> str:
-        ran = project.run("env", *signed_in[identity], "pulumi", *command, "--non-interactive", "--stack", "dev")
+        token = project.tenant.federated_token(GITHUB, jobs[identity])
+        sign_in = (f"ARM_CLIENT_ID={made[f'{identity}ClientId']}", "ARM_USE_OIDC=true", f"ARM_OIDC_TOKEN={token}")
+        with_token = ("env", "-u", "ARM_CLIENT_SECRET", *sign_in)
+        ran = project.run(*with_token, "pulumi", *command, "--non-interactive", "--stack", "dev")
         assert ran.status == 0, ran.output
         return ran.output
 
@@ -140,10 +142,3 @@ def test_the_identities_do_all_that_pipelines_do_with_no_permission_refused(proj
         f"Pipeline {name} of Contoso/identity-manager" for name in ("preview", "deploy")
     }
     assert project.registrations() == []
-
-
-def as_identity(project: Bootstrap, client_id: str) -> tuple[str, str]:
-    application = project.application(client_id)
-    answer = project.tenant.admin.post(f"/applications/{application['id']}/addPassword", json={})
-    secret = answer.raise_for_status().json()["secretText"]
-    return f"ARM_CLIENT_ID={client_id}", f"ARM_CLIENT_SECRET={secret}"
