@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_actionlint_finds_nothing() -> None:
 def test_shellcheck_finds_nothing_in_any_step(job: Job) -> None:
     for step in job.steps:
         ran = subprocess.run(
-            ["shellcheck", "--shell=bash", "-"],
+            [str(Path(sys.prefix) / "bin" / "shellcheck"), "--shell=bash", "-"],
             input=f"#!/usr/bin/env -S {SHELL[job.vendor]}\n{GIVEN.get(job.vendor, '')}\n{step.script}",
             capture_output=True,
             text=True,
