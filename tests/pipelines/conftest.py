@@ -9,7 +9,6 @@ from tests.pipelines.checkout import Checkout
 from tests.pipelines.platform import Platform
 from tests.pipelines.runner import Runner
 
-
 TOOLS = ("bash", "curl", "git", "jq", "make")
 """What the vendors' machines have beside Python, and the steps use."""
 
