@@ -1,9 +1,10 @@
 PYTHON ?= python3
 SANDBOX = .venv/bin/python -m sandbox
 STACK ?= dev
+BASE ?= origin/main
 IN_STACK = $(SANDBOX) exec -- sh -c 'pulumi stack select --create $(STACK) >/dev/null && exec "$$@"' sh
 
-.PHONY: help up preview destroy shell outputs portal verify expiry rotate retire test check clean
+.PHONY: help up preview destroy shell outputs portal verify expiry rotate retire diff test check clean
 
 help: ## show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -39,6 +40,9 @@ rotate: .venv/ready ## add a secret to the stack file, for the next `make up`
 
 retire: .venv/ready ## take the older secrets out of the stack file, for the next `make up`
 	@$(SANDBOX) exec -- python -m operations retire --stack $(STACK)
+
+diff: .venv/ready ## show what your change declares, compared with BASE, without Azure
+	@.venv/bin/python -m operations diff --stack $(STACK) --base $(BASE)
 
 test: check ## check the code and run all tests
 	.venv/bin/python -m pytest -n 2
