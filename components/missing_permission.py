@@ -76,6 +76,9 @@ _hooks: WeakKeyDictionary[object, pulumi.ErrorHook] = WeakKeyDictionary()
 
 def names_missing_permission() -> pulumi.ResourceHookBinding:
     """The hook for resources of azuread; one of the run's, since the engine takes each name once."""
+    if pulumi.runtime.is_dry_run():
+        # A preview performs no operation that could fail, and need not wait for the hook to be registered.
+        return pulumi.ResourceHookBinding()
     monitor = get_monitor()
     if monitor not in _hooks:
         _hooks[monitor] = pulumi.ErrorHook("identity-manager:missing-permission", _tell)
