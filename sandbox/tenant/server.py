@@ -67,17 +67,19 @@ def run(home: Path, *, stop_when_unused: bool) -> int:
     folder = home / "tenant"
     for one in (home, folder):
         one.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
+    # The users' file closes last: whoever waits for it while the tenant stops finds the folder free.
+    with (home / "users.lock").open("a") as users, (folder / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.stderr.write(f"a tenant is already running in {home}\n")
             return 1
-        asyncio.run(_serve(home, stop_when_unused=stop_when_unused))
+        asyncio.run(_serve(home, users if stop_when_unused else None))
     return 0
 
 
-async def _serve(home: Path, *, stop_when_unused: bool) -> None:
+async def _serve(home: Path, users: TextIO | None) -> None:
+    """Serve until told to stop, or until nobody holds the users' file, where one is given."""
     folder = home / "tenant"
     certificate, key = server_certificate(folder)
     listening, controlling = _socket(_port_before(folder)), _socket(0)
@@ -113,11 +115,10 @@ async def _serve(home: Path, *, stop_when_unused: bool) -> None:
     with suppress(BrokenPipeError):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-    if stop_when_unused:
-        with (home / "users.lock").open("a") as users:
-            await _until_unused(users, stop)
-    else:
+    if users is None:
         await stop.wait()
+    else:
+        await _until_unused(users, stop)
     endpoint.unlink(missing_ok=True)
     for server in servers:
         server.should_exit = True

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -187,6 +188,24 @@ def test_an_unused_tenant_stops_by_itself(tmp_path: Path) -> None:
             running.process.wait(2.5)
     assert running.process.wait(15) == 0
     assert not (tmp_path / "tenant" / "endpoint.json").exists()
+
+
+def test_who_comes_while_an_unused_tenant_stops_finds_the_folder_free(tmp_path: Path) -> None:
+    running = RunningTenant(tmp_path, "--stop-when-unused")
+    with (tmp_path / "users.lock").open("a") as user, (tmp_path / "tenant" / "lock").open("a") as folder:
+        stops = False
+        while not stops and running.process.poll() is None:
+            try:
+                fcntl.flock(user, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stops = True
+            else:
+                fcntl.flock(user, fcntl.LOCK_UN)
+                time.sleep(0.001)
+        assert stops
+        fcntl.flock(user, fcntl.LOCK_SH)
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert running.process.wait(15) == 0
 
 
 def test_a_busy_port_is_left_to_who_has_it(tmp_path: Path) -> None:
