@@ -153,7 +153,9 @@ def _environment(
         "ARM_METADATA_HOSTNAME": endpoint["host"],
         "ARM_USE_CLI": "false",
         "PATH": os.pathsep.join(folders),
-        "PULUMI_BACKEND_URL": state.as_uri(),
+        # Each state has a sidecar file of metadata that nobody reads, and that the engine does not write in one piece: one
+        # that is killed in between leaves an empty file, and then no command can read the state any more.
+        "PULUMI_BACKEND_URL": f"{state.as_uri()}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(home / PASSPHRASE_FILE),
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
         "PULUMI_HOME": str(home / "pulumi"),

@@ -33,7 +33,7 @@ def test_a_command_gets_the_sandbox_and_none_of_the_users_credentials(tmp_path: 
     assert "theirs" not in given.values()
     assert given["ARM_METADATA_HOSTNAME"].startswith("localhost:")
     assert given["PULUMI_HOME"] == str(tmp_path / "box" / "pulumi")
-    assert given["PULUMI_BACKEND_URL"] == (tmp_path / "box" / "state").as_uri()
+    assert given["PULUMI_BACKEND_URL"] == f"{(tmp_path / 'box' / 'state').as_uri()}?metadata=skip"
 
 
 def test_the_commands_exit_status_is_handed_on(tmp_path: Path) -> None:
