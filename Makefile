@@ -4,7 +4,7 @@ STACK ?= dev
 BASE ?= origin/main
 IN_STACK = $(SANDBOX) exec -- sh -c 'pulumi stack select --create $(STACK) >/dev/null && exec "$$@"' sh
 
-.PHONY: help up preview destroy shell outputs portal verify expiry rotate retire diff test check clean
+.PHONY: help up preview destroy shell outputs portal verify expiry rotate retire diff test bench check clean
 
 help: ## show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -46,6 +46,9 @@ diff: .venv/ready ## show what your change declares, compared with BASE, without
 
 test: check ## check the code and run all tests
 	.venv/bin/python -m pytest -n 2
+
+bench: .venv/ready-for-tests ## measure time, memory and requests for SIZES="1 10 100 1000" registrations
+	@.venv/bin/python -m benchmarks $(SIZES)
 
 check: .venv/ready-for-tests
 	.venv/bin/ruff check
