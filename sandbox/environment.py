@@ -153,8 +153,8 @@ def _environment(
         "ARM_METADATA_HOSTNAME": endpoint["host"],
         "ARM_USE_CLI": "false",
         "PATH": os.pathsep.join(folders),
-        # Each state has a sidecar file of metadata that nobody reads, and that the engine does not write in one piece: one
-        # that is killed in between leaves an empty file, and then no command can read the state any more.
+        # Each state has a sidecar file of metadata that nobody reads, and that the engine does not write in one piece:
+        # one that is killed in between leaves an empty file, and then no command can read the state any more.
         "PULUMI_BACKEND_URL": f"{state.as_uri()}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(home / PASSPHRASE_FILE),
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
@@ -164,6 +164,7 @@ def _environment(
         "REQUESTS_CA_BUNDLE": certificate,
         "SANDBOX_HOME": str(home),
         "SSL_CERT_FILE": certificate,
+        **(engine.LANGUAGE_HOST_VARIABLES if engine_folder else {}),
     }
     kept = {key: value for key, value in environment.items() if not _FOREIGN.match(key)}
     complete = {**kept, **own}
