@@ -10,11 +10,13 @@ import ipaddress
 import json
 import os
 from collections.abc import Mapping
+from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sandbox.azuread.graph import Credentials, Graph, client
+from sandbox.azuread.connections import Connections
+from sandbox.azuread.graph import Credentials, Graph
 from sandbox.azuread.values import Object, Value, is_object, text
 
 _SUPPORTED = ("tenantId", "clientId", "clientSecret", "metadataHost", "environment", "useCli", "useOidc", "version")
@@ -52,11 +54,12 @@ def connect(config: Mapping[str, Value], environment: Mapping[str, str] | None =
         raise ConfigurationError(
             f"{missing[0]} is not set, in the provider's configuration or {_VARIABLES[missing[0]]}"
         )
-    http = client()
-    response = http.get(f"https://{settings['metadataHost']}{_METADATA}", headers={"Accept": "application/json"})
-    if not response.is_success:
-        raise ConfigurationError(f"retrieving the tenant's endpoints: status {response.status_code}")
-    endpoints: Value = response.json()
+    http = Connections()
+    address = f"https://{settings['metadataHost']}{_METADATA}"
+    response = http.request("GET", address, headers={"Accept": "application/json"})
+    if response.status != HTTPStatus.OK:
+        raise ConfigurationError(f"retrieving the tenant's endpoints: status {response.status}")
+    endpoints: Value = json.loads(response.content)
     login, resource = _endpoints(endpoints if is_object(endpoints) else {})
     for address in (login, resource):
         _require_loopback(urlsplit(address).hostname or "")

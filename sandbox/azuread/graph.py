@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-import httpx
-
+from sandbox.azuread.connections import Connections, Response
 from sandbox.azuread.values import Object, Value, is_list, is_object, text
 
 _TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.FAILED_DEPENDENCY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -25,6 +22,7 @@ _WAITS = (1, 2, 4, 8, 16, 32, 61, 61, 61)
 _FIRST_SERVER_ERROR = 500
 _SUCCESSES = range(200, 300)
 
+_FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 V1 = "v1.0"
@@ -102,16 +100,10 @@ class Credentials:
         return {"client_assertion": self.oidc_token, "client_assertion_type": _ASSERTION}
 
 
-def client() -> httpx.Client:
-    """An HTTP client that trusts SSL_CERT_FILE and goes through no proxy: the tenant is on this machine."""
-    context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE"))
-    return httpx.Client(verify=context, trust_env=False, timeout=60)
-
-
 class Graph:
     """Microsoft Graph of one tenant, for one identity."""
 
-    def __init__(self, http: httpx.Client, login: str, resource: str, credentials: Credentials) -> None:
+    def __init__(self, http: Connections, login: str, resource: str, credentials: Credentials) -> None:
         self._http = http
         self._resource = resource.rstrip("/")
         self.credentials = credentials
@@ -156,9 +148,7 @@ class Graph:
         content = None if body is None else json.dumps(body).encode()
         if content is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
-        answer = self._patiently(
-            lambda: self._http.request(method, address, content=content, headers=headers), again_when
-        )
+        answer = self._patiently(lambda: self._http.request(method, address, content, headers), again_when)
         if answer.status not in _SUCCESSES:
             raise GraphError(answer)
         return answer
@@ -171,14 +161,14 @@ class Graph:
             "scope": f"{self._resource}/.default",
         }
         address = f"{login}/{self.credentials.tenant_id}/oauth2/v2.0/token"
-        answer = self._patiently(lambda: self._http.post(address, data=form))
+        answer = self._patiently(lambda: self._http.request("POST", address, urlencode(form).encode(), _FORM))
         if answer.status not in _SUCCESSES:
             raise PermissionError(
                 f"clientCredentialsToken: received HTTP status {answer.status} with response: {answer.raw}"
             )
         return text(answer.fields.get("access_token"))
 
-    def _patiently(self, request: Callable[[], httpx.Response], again_when: RetryWhen | None = None) -> Answer:
+    def _patiently(self, request: Callable[[], Response], again_when: RetryWhen | None = None) -> Answer:
         for wait in (*_WAITS, None):
             response = request()
             answer = _answer(response)
@@ -204,12 +194,12 @@ def _seconds(header: str | None, otherwise: float) -> float:
     return float(header) if header is not None and header.isdigit() else otherwise
 
 
-def _answer(response: httpx.Response) -> Answer:
+def _answer(response: Response) -> Answer:
     try:
-        body: Value = response.json() if response.content else None
+        body: Value = json.loads(response.content) if response.content else None
     except ValueError:
         body = None
-    return Answer(response.status_code, body, response.text)
+    return Answer(response.status, body, response.content.decode(errors="replace"))
 
 
 def _claims(token: str) -> Object:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 import grpc
-import httpx
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from sandbox.azuread import provider
 from sandbox.azuread.configuration import ConfigurationError, connect, version
+from sandbox.azuread.connections import FAILURES
 from sandbox.azuread.graph import CancelledError
 from sandbox.azuread.provider import InitialisationError, Provider, ProviderError
 from sandbox.azuread.values import Object, from_struct, to_struct
@@ -24,7 +24,7 @@ from sandbox.azuread.values import Object, from_struct, to_struct
 _Response = TypeVar("_Response")
 _Context = grpc.ServicerContext
 
-_FAILURES = (ProviderError, ConfigurationError, CancelledError, httpx.HTTPError, PermissionError)
+_FAILURES = (ProviderError, ConfigurationError, CancelledError, *FAILURES)
 """What is told in one sentence; anything else is a fault of the stand-in and keeps its traceback."""
 
 

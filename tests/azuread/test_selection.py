@@ -126,7 +126,7 @@ def test_an_unknown_choice_is_refused(offline: Machine) -> None:
 
 
 def test_the_chosen_program_serves_whatever_lies_in_the_current_folder(sandbox: Sandbox, tmp_path: Path) -> None:
-    for name in ("sandbox", "grpc", "httpx"):
+    for name in ("sandbox", "grpc", "http"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
     program = Path(sandbox.environment["PULUMI_HOME"]) / "plugins" / Machine.plugin / BINARY
     process = subprocess.Popen([program], cwd=tmp_path, env=sandbox.environment, stdout=subprocess.PIPE, text=True)
