@@ -8,8 +8,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import psutil
-
 from benchmarks import projects
 from benchmarks.measure import BenchmarkError, Measured, measure
 from benchmarks.table import SECONDS_AFTER_DELETION, SECONDS_AFTER_SECRET, Row, markdown, mebibytes, ratio, seconds
@@ -105,8 +103,8 @@ def main(arguments: list[str]) -> int:
 
 def _run(bench: Bench, sizes: list[int], pairs: int, parallel: int) -> str:
     machine = (
-        f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, load {os.getloadavg()[0]:.1f} at "
-        f"the start; Python {sys.version.split()[0]}; --parallel {parallel}"
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; "
+        f"Python {sys.version.split()[0]}; --parallel {parallel}"
     )
     engine.say(machine)
     first = bench.against_empty(pairs)
