@@ -4,10 +4,10 @@ STACK ?= dev
 BASE ?= origin/main
 IN_STACK = $(SANDBOX) exec -- sh -c 'pulumi stack select --create $(STACK) >/dev/null && exec "$$@"' sh
 
-.PHONY: help up preview destroy shell outputs portal verify expiry rotate retire diff test bench check clean
+.PHONY: help up preview destroy shell outputs portal verify expiry rotate retire diff test bench check clean docs docs-links
 
 help: ## show what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 up: .venv/ready ## register Identity Manager in the sandbox's tenant and print the outputs
 	@.venv/bin/python -m operations rotate --stack $(STACK) --if-due 60d
@@ -54,6 +54,13 @@ check: .venv/ready-for-tests
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy .
+
+docs: .venv/ready-for-tests ## build the documentation's site into docs/_build/html
+	@.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --builder html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+docs-links: .venv/ready-for-tests ## ask every address that the documentation links to
+	@.venv/bin/sphinx-build --quiet --builder linkcheck docs docs/_build/linkcheck
 
 clean: ## remove the sandbox and the virtual environment
 	rm -rf .sandbox .venv
