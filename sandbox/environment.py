@@ -20,6 +20,7 @@ from typing import TypedDict
 
 from sandbox import engine
 from sandbox.azuread import selection
+from sandbox.engine import languages
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_LIMIT_SECONDS = 30
@@ -164,10 +165,10 @@ def _environment(
         "REQUESTS_CA_BUNDLE": certificate,
         "SANDBOX_HOME": str(home),
         "SSL_CERT_FILE": certificate,
-        **(engine.LANGUAGE_HOST_VARIABLES if engine_folder else {}),
     }
     kept = {key: value for key, value in environment.items() if not _FOREIGN.match(key)}
-    complete = {**kept, **own}
+    complete = {**(engine.LANGUAGE_HOST_VARIABLES if engine_folder else {}), **kept, **own}
+    languages.place(home / "pulumi" / "plugins")
     chosen = selection.select(home, complete, environment)
     engine.say(chosen.line)
     return complete

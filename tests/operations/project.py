@@ -42,10 +42,12 @@ class OperatedProject(Project):
     """One project, one stack `dev`, one sandbox; its commands run with the sandbox's environment."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, warm=True)
         shutil.copytree(ROOT / "operations", self.folder / "operations", ignore=shutil.ignore_patterns("__pycache__"))
         self.file = self.folder / "Pulumi.dev.yaml"
         self.environment = self._environment()
+        [plugin] = (self.home / "pulumi" / "plugins").glob("*/pulumi-resource-azuread")
+        plugin.write_text(plugin.read_text().replace(sys.executable, self.python["PULUMI_PYTHON_CMD"]))
         self.day = datetime.now(UTC).date()
         self.application_id = ""
         self._file_at_start = b""
@@ -119,7 +121,7 @@ class OperatedProject(Project):
 
     def command(self, *arguments: str, **more: str) -> Done:
         """Run `python -m operations` as it is."""
-        ran = self.direct(sys.executable, "-m", "operations", *arguments, **more)
+        ran = self.direct(self.python["PULUMI_PYTHON_CMD"], "-m", "operations", *arguments, **more)
         assert "Traceback" not in ran.stderr, ran.stderr
         return Done(ran.returncode, ran.stdout, ran.stderr)
 

@@ -15,6 +15,8 @@ from typing import Any, cast
 
 import yaml
 
+from tests import interpreter
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = ("Pulumi.yaml", "__main__.py", "settings.py", "components")
 
@@ -30,7 +32,14 @@ class Ran:
 class Project:
     """One project with one stack, `dev`, in one sandbox."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, warm: bool = False) -> None:
+        """Copy the project and start its sandbox.
+
+        Args:
+            folder: Where all of it goes.
+            warm: Whether the programs start with their libraries loaded, where how they start is not what is tested.
+        """
+        self.python = {"PULUMI_PYTHON_CMD": interpreter.warm()} if warm else {}
         self.folder = folder / "project"
         self.home = folder / "sandbox"
         self.folder.mkdir()
@@ -81,7 +90,7 @@ class Project:
                 *command,
             ],
             cwd=ROOT,
-            env={**os.environ, "SANDBOX_HOME": str(self.home), **(environment or {})},
+            env={**os.environ, "SANDBOX_HOME": str(self.home), **self.python, **(environment or {})},
             capture_output=True,
             text=True,
             check=False,
