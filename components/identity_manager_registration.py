@@ -78,6 +78,11 @@ class IdentityManagerRegistration(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: IdentityManagerRegistrationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        if not args["secrets"]:
+            raise pulumi.RunError(
+                f"secrets of {name} is empty, so nothing was changed: without a client secret Identity Manager cannot "
+                "sign in. Name at least one expiry date, such as 2027-11-24."
+            )
         super().__init__("identity-manager:index:IdentityManagerRegistration", name, {}, opts)
         fulfillment = args.get("fulfillment", False)
         connections = args.get("connections") or [EXPORT_FULFILLMENT_CONNECTION if fulfillment else EXPORT_CONNECTION]

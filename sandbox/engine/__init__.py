@@ -2,7 +2,7 @@
 
 Owns where `pulumi` comes from: the one on PATH where it fits, else one that is built from pinned Go modules, once per
 user and version, into the user's cache folder. It leaves Pulumi's own home and state alone, and changes no PATH: it
-names the folder to put first.
+names the folder to put first. What only programs in other languages need is in `languages`.
 """
 
 import fcntl
@@ -36,7 +36,7 @@ LANGUAGE_HOST_VARIABLES: Mapping[str, str] = {"PULUMI_PYTHON_CMD": str(_HERE / "
 
 
 @dataclass(frozen=True)
-class _GoCommand:
+class GoCommand:
     """A command to build: the folder of its go.mod, its package, and the version it says of itself."""
 
     name: str
@@ -45,8 +45,8 @@ class _GoCommand:
     version: str
 
 
-_CLI = _GoCommand("pulumi", _HERE / "cli", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", ENGINE_VERSION)
-_LANGUAGE_HOST = _GoCommand(
+_CLI = GoCommand("pulumi", _HERE / "cli", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", ENGINE_VERSION)
+_LANGUAGE_HOST = GoCommand(
     "pulumi-language-python",
     _HERE / "language_host",
     f"{_SDK}/python/cmd/pulumi-language-python",
@@ -81,6 +81,33 @@ def engine_folder(environment: Mapping[str, str]) -> Path | None:
                 _build(folder, cache, environment)
     _install_executor(folder)
     return folder
+
+
+def built(command: GoCommand, environment: Mapping[str, str]) -> Path:
+    """Find or build a command that the engine itself runs without.
+
+    Args:
+        command: What to build.
+        environment: The process environment, as for `engine_folder`.
+
+    Returns:
+        The executable.
+
+    Raises:
+        EngineError: It cannot be built.
+    """
+    cache = cache_folder(environment)
+    executable = cache / f"{command.name}-{command.version}"
+    if not executable.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with locked(cache / f"{command.name}.lock"):
+            if not executable.exists():
+                say(f"Building {command.name} v{command.version} from its Go modules, once for this user: a minute.")
+                with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
+                    fresh = Path(building) / command.name
+                    _go_build(_go(cache, environment), command, fresh, environment)
+                    fresh.rename(executable)
+    return executable
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
@@ -154,7 +181,7 @@ def _go_version(go: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", said)[:2])
 
 
-def _go_build(go: str, command: _GoCommand, target: Path, environment: Mapping[str, str]) -> None:
+def _go_build(go: str, command: GoCommand, target: Path, environment: Mapping[str, str]) -> None:
     """Build one command, saying every few seconds how far it is."""
     environment = {**environment, "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
     total = len(_run([go, "list", "-deps", command.package], command.module, environment).splitlines())
