@@ -171,7 +171,9 @@ def _put_stand_in(place: Path) -> None:
 def _script() -> str:
     project, python = shlex.quote(str(_PROJECT)), shlex.quote(sys.executable)
     # -P: the folder of the user's program must not come before the sandbox's modules.
-    return f'#!/bin/sh\n{_MARK}\nPYTHONPATH={project} exec {python} -P -m sandbox.azuread "$@"\n'
+    # The bytecode is kept, because every command of the engine starts the stand-in anew.
+    variables = f"PYTHONDONTWRITEBYTECODE= PYTHONPATH={project}"
+    return f'#!/bin/sh\n{_MARK}\n{variables} exec {python} -P -m sandbox.azuread "$@"\n'
 
 
 def _clear(place: Path) -> None:
