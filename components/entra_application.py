@@ -14,7 +14,7 @@ import pulumi
 import pulumi_azuread as azuread
 
 from components.api_permissions import ApiPermission, catalogue_for
-from components.missing_permission import names_missing_permission
+from components.failed_operations import on_failure
 
 TOKEN_EXCHANGE = "api://AzureADTokenExchange"  # noqa: S105 - an audience, no secret
 """The audience of tokens that are made for Microsoft Entra ID to trust."""
@@ -93,11 +93,12 @@ class EntraApplication(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EntraApplicationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("identity-manager:index:EntraApplication", name, {}, opts)
+        # Asked for first: the engine takes the hook while the permissions are looked up.
+        child = pulumi.ResourceOptions(parent=self, hooks=on_failure())
         permissions = catalogue_for(self).resolve(args.get("permissions", {}))
         protect = args.get("protect", False)
         owners = args.get("owners") or None
         redirect_uris = args.get("redirect_uris")
-        child = pulumi.ResourceOptions(parent=self, hooks=names_missing_permission())
 
         application = azuread.Application(
             name,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-from sandbox.azuread.connections import Connections, Response
+from sandbox.azuread.connections import FAILURES, Connections, Response
 from sandbox.azuread.values import Object, Value, is_list, is_object, text
 
 _TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.FAILED_DEPENDENCY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -47,6 +47,14 @@ class GraphError(Exception):
     def is_not_found(self) -> bool:
         """Whether the object does not exist."""
         return self.status == HTTPStatus.NOT_FOUND
+
+
+class UnansweredError(GraphError):
+    """A request that was cut off: it may have had its effect."""
+
+    def __init__(self, method: str, address: str, cause: Exception) -> None:
+        Exception.__init__(self, f'{method} "{address}": {cause or type(cause).__name__}')
+        self.status = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,10 @@ class Graph:
         content = None if body is None else json.dumps(body).encode()
         if content is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
-        answer = self._patiently(lambda: self._http.request(method, address, content, headers), again_when)
+        try:
+            answer = self._patiently(lambda: self._http.request(method, address, content, headers), again_when)
+        except FAILURES as failure:
+            raise UnansweredError(method, address, failure) from failure
         if answer.status not in _SUCCESSES:
             raise GraphError(answer)
         return answer
