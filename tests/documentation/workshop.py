@@ -111,7 +111,6 @@ class Workshop:
                 shutil.copy(source, target)
                 # `make` must not find the environment older than the requirements, and fill it anew.
                 os.utime(target, LONG_AGO)
-        (self.project / ".venv").symlink_to(sys.prefix)
         for command in (
             ("init", "--quiet", "--initial-branch", "main"),
             ("add", "."),
@@ -119,6 +118,9 @@ class Workshop:
             ("update-ref", "refs/remotes/origin/main", "HEAD"),
         ):
             subprocess.run(["git", *command], cwd=self.project, check=True)
+        # What git ignores is a folder of this name: a link has to be named.
+        (self.project / ".git" / "info" / "exclude").write_text(".venv\n")
+        (self.project / ".venv").symlink_to(sys.prefix)
 
     def _put_doubles(self) -> None:
         program = Path(doubles.__file__)
