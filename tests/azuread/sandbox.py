@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import httpx
 
+from tests import interpreter
+
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
 
@@ -39,7 +41,12 @@ class Sandbox:
         self._held = subprocess.Popen(
             [sys.executable, "-m", "sandbox", "exec", "--as", "admin", "--", sys.executable, "-c", _HOLD],
             cwd=ROOT,
-            env={**os.environ, "SANDBOX_HOME": str(self.home), "SANDBOX_AZUREAD": "stand-in"},
+            env={
+                **os.environ,
+                "SANDBOX_HOME": str(self.home),
+                "SANDBOX_AZUREAD": "stand-in",
+                "PULUMI_PYTHON_CMD": interpreter.warm(),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -37,7 +37,7 @@ class Bootstrap(Project):
     """The repository with both of its projects, in one sandbox."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, warm=True)
         shutil.copytree(ROOT / "bootstrap", self.folder / "bootstrap", ignore=shutil.ignore_patterns("__pycache__"))
         self.file = self.folder / "bootstrap" / "Pulumi.dev.yaml"
         self.init()

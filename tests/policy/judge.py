@@ -68,7 +68,7 @@ class Stack:
     """A project whose settings are set anew for each plan, of which none is carried out."""
 
     def __init__(self, folder: Path) -> None:
-        self.project = Project(folder)
+        self.project = Project(folder, warm=True)
         self.project.init()
         self._settings = dict(self.project.settings)
         self._judged: dict[str, Verdict] = {}
