@@ -29,6 +29,8 @@ if settings.notes:
     args["notes"] = settings.notes
 if settings.service_management_reference:
     args["service_management_reference"] = settings.service_management_reference
+if settings.adopt:
+    args["adopt"] = settings.adopt.given
 
 registration = IdentityManagerRegistration("identity-manager", args)
 pulumi.export("ApplicationId", registration.application_id)

@@ -12,12 +12,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, ClassVar, Literal, Self, get_origin
+from typing import Annotated, ClassVar, Literal, NotRequired, Self, TypedDict, get_args, get_origin
 from urllib.parse import SplitResult, urlsplit
 
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -117,6 +117,18 @@ def _object_id(value: str) -> str:
     return value.lower()
 
 
+def _assignment_id(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{20,64}", value):
+        raise refusal("is no id of an app role assignment, as Microsoft Graph lists them: letters, digits, - and _")
+    return value
+
+
+def _grant(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9_.-]+", value):
+        raise refusal("is no grant: write API/permission, such as MicrosoftGraph/Directory.Read.All", mend="rm")
+    return value
+
+
 def _permission(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", value):
         raise refusal("is no permission's name, such as User.Read.All")
@@ -180,6 +192,54 @@ ObjectId = Annotated[str, AfterValidator(_object_id)]
 ApiPermissions = Annotated[
     list[Annotated[str, AfterValidator(_permission)]], AfterValidator(_one_or_more), AfterValidator(each_once)
 ]
+
+
+class AdoptedIds(TypedDict):
+    """The ids that are adopted."""
+
+    application: NotRequired[str]
+    service_principal: NotRequired[str]
+    grants: NotRequired[Mapping[str, str]]
+
+
+def _something(value: "Adopt | None") -> "Adopt | None":
+    if value is not None and not value.given:
+        raise refusal("names nothing to adopt", mend="rm")
+    return value
+
+
+class Adopt(BaseModel):
+    """What `python -m operations adopt` writes: the ids of what was made by hand and is taken over."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+
+    application: ObjectId | None = Field(
+        default=None,
+        description="Object id of the application.",
+        examples=["55555555-5555-4555-8555-555555555555"],
+    )
+    service_principal: ObjectId | None = Field(
+        default=None,
+        description="Object id of its service principal.",
+        examples=["66666666-6666-4666-8666-666666666666"],
+    )
+    grants: dict[Annotated[str, AfterValidator(_grant)], Annotated[str, AfterValidator(_assignment_id)]] = Field(
+        default_factory=dict,
+        description="Ids of app role assignments by API and permission.",
+        examples=["Zm9ydHktdHdvLWNoYXJhY3RlcnMtb2YtYmFzZTY0"],
+    )
+
+    @property
+    def given(self) -> AdoptedIds:
+        """What is named, and nothing else."""
+        given: AdoptedIds = {}
+        if self.application:
+            given["application"] = self.application
+        if self.service_principal:
+            given["service_principal"] = self.service_principal
+        if self.grants:
+            given["grants"] = self.grants
+        return given
 
 
 class StackConfiguration(PydanticBaseSettingsSource):
@@ -346,6 +406,13 @@ class StackSettings(Settings):
         default=True, description="Protects application and service principal from deletion.", examples=["true"]
     )
 
+    adopt: Annotated[Adopt | None, AfterValidator(_something)] = Field(
+        default=None,
+        description="Ids of a registration made by hand that is taken over; written by `python -m operations adopt`. "
+        "While it is there, application, service principal and these grants are protected.",
+        examples=["55555555-5555-4555-8555-555555555555"],
+    )
+
     @property
     def all_owners(self) -> list[str]:
         """Object ids of the owners, the deployer among them, in an order that never changes by itself."""
@@ -379,9 +446,13 @@ PLAIN_RULES: Mapping[str, str] = {
     "bool_type": "is neither true nor false",
     "string_type": "is not a text",
     "list_type": "is not a list",
-    "dict_type": "does not map APIs to lists of permissions",
+    "dict_type": "does not map APIs to permissions, or permissions to grants",
+    "model_type": "does not map kinds of resources to ids",
 }
 """What the model's own type errors mean to a person, by pydantic's error type."""
+
+WRITTEN_BY: Mapping[str, str] = {"adopt": "python -m operations adopt"}
+"""Settings that a command writes: taking them out and running it again mends whatever is wrong in them."""
 
 
 def _command(model: type[Settings], verb: Literal["set", "rm"], path: str, value: str = "") -> str:
@@ -392,18 +463,22 @@ def _command(model: type[Settings], verb: Literal["set", "rm"], path: str, value
 
 
 def _path(location: Sequence[int | str]) -> str:
-    key, *rest = location
+    # pydantic marks that it is the key of a map that is wrong.
+    key, *rest = (part for part in location if part != "[key]")
     return str(key) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
 
 
 def _explain_one(model: type[Settings], error: ErrorDetails) -> str:
     location, value = error["loc"], error["input"]
     key, name = str(location[0]), f"{model.namespace}:{location[0]}"
-    fields = {str(field.alias): field for field in model.model_fields.values()}
+    fields = _fields(model)
     if error["type"] == "missing":
         rule = f"{name} is missing. {fields[key].description}"
     elif error["type"] == "extra_forbidden":
-        return f"{name} is not a setting. {_nearest(key, list(fields))}\n      {_command(model, 'rm', key)}"
+        known = _fields(_inner(fields[key])) if len(location) > 1 else fields
+        path = _path(location)
+        nearest = _nearest(str(location[-1]), list(known))
+        return f"{model.namespace}:{path} is not a setting. {nearest}\n      {_command(model, 'rm', path)}"
     elif isinstance(value, pulumi.Output):
         rule = f"{name} is stored as a secret, but is shown in names and plans: set it without --secret."
     else:
@@ -412,6 +487,15 @@ def _explain_one(model: type[Settings], error: ErrorDetails) -> str:
         said = PLAIN_RULES.get(error["type"], error["msg"])
         rule = f"{model.namespace}:{_path(location)} = {shown} {said}."
     return "\n      ".join([rule, *_mend(model, error, fields[key])])
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {str(field.alias): field for field in model.model_fields.values()}
+
+
+def _inner(field: FieldInfo) -> type[BaseModel]:
+    """The model of a setting that has keys of its own."""
+    return next(one for one in get_args(field.annotation) if isinstance(one, type) and issubclass(one, BaseModel))
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:
@@ -425,6 +509,9 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 def _mend(model: type[Settings], error: ErrorDetails, field: FieldInfo) -> list[str]:
     location = error["loc"]
     path = _path(location)
+    if location[0] in WRITTEN_BY:
+        key = str(location[0])
+        return [_command(model, "rm", key), f"{WRITTEN_BY[key]} --stack {pulumi.get_stack()}"]
     if error.get("ctx", {}).get("mend") == "rm":
         return [_command(model, "rm", path)]
     # The engine sets no item of a value that is no list: such a value has to go first.

@@ -4,6 +4,7 @@ They read neither configuration nor environment nor the clock: the same inputs a
 """
 
 from components.entra_application import (
+    AdoptArgs,
     ClientSecretArgs,
     EntraApplication,
     EntraApplicationArgs,
@@ -15,6 +16,7 @@ from components.identity_manager_registration import (
 )
 
 __all__ = [
+    "AdoptArgs",
     "ClientSecretArgs",
     "EntraApplication",
     "EntraApplicationArgs",

@@ -44,6 +44,17 @@ class FederatedCredentialArgs(TypedDict):
     """What the portal shows beside it."""
 
 
+class AdoptArgs(TypedDict):
+    """What is in the directory already and is taken over as it is, instead of being made."""
+
+    application: NotRequired[str]
+    """Object id of the application."""
+    service_principal: NotRequired[str]
+    """Object id of the application's service principal."""
+    grants: NotRequired[Mapping[str, str]]
+    """Ids of the app role assignments by permission: `{"MicrosoftGraph/Directory.Read.All": ...}`."""
+
+
 class EntraApplicationArgs(TypedDict):
     """What an application is made of."""
 
@@ -66,6 +77,8 @@ class EntraApplicationArgs(TypedDict):
     """Where the organization's service management knows the application."""
     protect: NotRequired[bool]
     """Whether application and service principal refuse to be deleted."""
+    adopt: NotRequired[AdoptArgs]
+    """What is taken over instead of being made; while it is given, all of it is protected."""
 
 
 class EntraApplication(pulumi.ComponentResource):
@@ -96,7 +109,10 @@ class EntraApplication(pulumi.ComponentResource):
         # Asked for first: the engine takes the hook while the permissions are looked up.
         child = pulumi.ResourceOptions(parent=self, hooks=on_failure())
         permissions = catalogue_for(self).resolve(args.get("permissions", {}))
-        protect = args.get("protect", False)
+        adopt = args.get("adopt", {})
+        adopted_grants = adopt.get("grants", {})
+        # What people made by hand is never deleted or replaced by the run that takes it over.
+        protect = args.get("protect", False) or bool(adopt)
         owners = args.get("owners") or None
         redirect_uris = args.get("redirect_uris")
 
@@ -110,7 +126,12 @@ class EntraApplication(pulumi.ComponentResource):
             service_management_reference=args.get("service_management_reference"),
             web=azuread.ApplicationWebArgs(redirect_uris=redirect_uris) if redirect_uris else None,
             required_resource_accesses=_required_resource_accesses(permissions),
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=protect)),
+            opts=pulumi.ResourceOptions.merge(
+                child,
+                pulumi.ResourceOptions(
+                    protect=protect, import_=_import_id("/applications/{}", adopt.get("application"))
+                ),
+            ),
         )
         # The directory deletes all of these with the application: one call and one wait instead of one each.
         gone_with_application = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(deleted_with=application))
@@ -118,7 +139,12 @@ class EntraApplication(pulumi.ComponentResource):
             name,
             client_id=application.client_id,
             owners=owners,
-            opts=pulumi.ResourceOptions.merge(gone_with_application, pulumi.ResourceOptions(protect=protect)),
+            opts=pulumi.ResourceOptions.merge(
+                gone_with_application,
+                pulumi.ResourceOptions(
+                    protect=protect, import_=_import_id("/servicePrincipals/{}", adopt.get("service_principal"))
+                ),
+            ),
         )
         passwords = {
             secret_name: azuread.ApplicationPassword(
@@ -159,10 +185,18 @@ class EntraApplication(pulumi.ComponentResource):
                 app_role_id=permission.app_role_id,
                 principal_object_id=service_principal.object_id,
                 resource_object_id=permission.api_object_id,
-                opts=gone_with_application,
+                opts=pulumi.ResourceOptions.merge(
+                    gone_with_application, _adopted_grant(permission, adopted_grants.get(_grant_key(permission)))
+                ),
             )
             for permission in permissions
         ]
+        for key in sorted(adopted_grants.keys() - {_grant_key(permission) for permission in permissions}):
+            pulumi.log.warn(
+                f"{name} is to adopt the grant of {key}, which it does not declare, so nothing takes it over. "
+                "Declare the permission, or take the grant out of adopt.",
+                self,
+            )
 
         self.application_id = application.client_id
         self.service_principal_object_id = service_principal.object_id
@@ -181,6 +215,22 @@ class EntraApplication(pulumi.ComponentResource):
                 "grantedPermissions": self.granted_permissions,
             }
         )
+
+
+def _import_id(form: str, object_id: str | None) -> str | None:
+    """The id under which azuread takes over what exists; none where it is to be made."""
+    return form.format(object_id) if object_id else None
+
+
+def _grant_key(permission: ApiPermission) -> str:
+    return f"{permission.api}/{permission.name}"
+
+
+def _adopted_grant(permission: ApiPermission, assignment_id: str | None) -> pulumi.ResourceOptions:
+    if assignment_id is None:
+        return pulumi.ResourceOptions()
+    form = f"/servicePrincipals/{permission.api_object_id}/appRoleAssignedTo/{{}}"
+    return pulumi.ResourceOptions(protect=True, import_=_import_id(form, assignment_id))
 
 
 def _shown(permission: ApiPermission) -> str:

@@ -12,7 +12,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_azuread as azuread
 
-from components.entra_application import ClientSecretArgs, EntraApplication, EntraApplicationArgs
+from components.entra_application import AdoptArgs, ClientSecretArgs, EntraApplication, EntraApplicationArgs
 
 # The identifiers that the product's documentation uses.
 EXPORT_CONNECTION = "MicrosoftEntraIDExport"
@@ -45,6 +45,8 @@ class IdentityManagerRegistrationArgs(TypedDict):
     """Where the organization's service management knows the application."""
     protect: NotRequired[bool]
     """Whether application and service principal refuse to be deleted."""
+    adopt: NotRequired[AdoptArgs]
+    """A registration made by hand that is taken over instead of being made; while it is given, it is protected."""
 
 
 class IdentityManagerRegistration(pulumi.ComponentResource):
@@ -110,6 +112,8 @@ class IdentityManagerRegistration(pulumi.ComponentResource):
             application_args["notes"] = args["notes"]
         if "service_management_reference" in args:
             application_args["service_management_reference"] = args["service_management_reference"]
+        if "adopt" in args:
+            application_args["adopt"] = args["adopt"]
         application = EntraApplication(name, application_args, opts=pulumi.ResourceOptions(parent=self))
 
         self.application_id = application.application_id

@@ -30,6 +30,7 @@ class Registered:
     type: str
     name: str
     inputs: Mapping[str, object]
+    import_id: str | None = None
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Recorder(mocks.Mocks):
         return answers[args.token], []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, object]]:
-        self.registered.append(Registered(args.typ, args.name, args.inputs))
+        self.registered.append(Registered(args.typ, args.name, args.inputs, args.resource_id or None))
         if self.unknown:
             return None, dict(args.inputs)
         computed: dict[str, dict[str, object]] = {

@@ -5,7 +5,7 @@ import asyncio
 import pulumi
 import pytest
 
-from components import EntraApplication, EntraApplicationArgs
+from components import AdoptArgs, EntraApplication, EntraApplicationArgs
 from components.failed_operations import (
     HOOK,
     NEEDED,
@@ -14,7 +14,7 @@ from components.failed_operations import (
     awaited,
     explanation,
 )
-from tests.monitor import Recorder, run
+from tests.monitor import GRAPH, Recorder, run
 
 DENIED = (
     "Could not create application: unexpected status 403 (403 Forbidden) with error: Authorization_RequestDenied: "
@@ -36,9 +36,9 @@ ARGS: EntraApplicationArgs = {
 }
 
 
-def declare(recorder: Recorder, *, preview: bool = False) -> None:
+def declare(recorder: Recorder, *, preview: bool = False, args: EntraApplicationArgs = ARGS) -> None:
     def program() -> None:
-        EntraApplication("app", ARGS)
+        EntraApplication("app", args)
 
     run(program, recorder, preview=preview)
 
@@ -70,6 +70,27 @@ def test_a_preview_with_nothing_known_declares_the_federated_credentials() -> No
     recorder = Recorder(unknown=True)
     declare(recorder, preview=True)
     assert len(recorder.of_type("ApplicationFederatedIdentityCredential")) == 2
+
+
+def test_what_exists_is_imported_and_a_grant_that_is_not_declared_is_left_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda message, _: warned.append(message))
+    adopt: AdoptArgs = {
+        "application": "oid",
+        "service_principal": "sp",
+        "grants": {"MicrosoftGraph/Directory.Read.All": "one", "MicrosoftGraph/Directory.ReadWrite.All": "other"},
+    }
+    recorder = Recorder()
+    declare(recorder, args={**ARGS, "adopt": adopt})
+    assert {one.import_id for one in recorder.registered} == {
+        None,
+        "/applications/oid",
+        "/servicePrincipals/sp",
+        f"/servicePrincipals/sp-of-{GRAPH}/appRoleAssignedTo/one",
+    }
+    assert [text for text in warned if "MicrosoftGraph/Directory.ReadWrite.All, which it does not declare" in text]
 
 
 def test_applications_of_one_run_share_one_hook(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,20 @@ REFUSED: list[tuple[dict[str, object], str, str]] = [
     ({"notes": ""}, "is not a text of 1 to 1,024 characters", "identity-manager:notes 'Reads the directory'"),
     ({"notes": "x" * 1025}, "is not a text of 1 to 1,024 characters", "identity-manager:notes"),
     ({"serviceManagementReference": " "}, "is empty", "identity-manager:serviceManagementReference CMDB-4711"),
+    ({"adopt": ADA}, "does not map kinds of resources to ids", "config rm --stack test identity-manager:adopt"),
+    ({"adopt": {}}, "names nothing to adopt", "python -m operations adopt --stack test"),
+    ({"adopt": {"application": "ada"}}, 'adopt.application = "ada" is no object id', "operations adopt --stack test"),
+    ({"adopt": {"servicePrincipal": 1}}, "adopt.servicePrincipal = 1 is not a text", "operations adopt --stack test"),
+    ({"adopt": {"servicePrincipal": None}}, "names nothing to adopt", "operations adopt --stack test"),
+    ({"adopt": {"grants": [ADA]}}, "adopt.grants = ", "operations adopt --stack test"),
+    ({"adopt": {"grants": {"Directory.Read.All": ADA}}}, "is no grant: write API/permission", "operations adopt"),
+    (
+        {"adopt": {"grants": {"MicrosoftGraph/Directory.Read.All": "a b"}}},
+        "is no id of an app role",
+        "operations adopt",
+    ),
+    ({"adopt": {"service_principal": ADA}}, "Did you mean servicePrincipal?", "'identity-manager:adopt.service_"),
+    ({"adopt": {"secret": ADA}}, "known keys are application, servicePrincipal, grants", "rm --stack test --path"),
     ({"organisation": "Contoso"}, "organisation is not a setting. Did you mean organization?", "rm --stack test"),
     ({"response_uri": "https://a.example"}, "Did you mean responseUri?", "config rm --stack test"),
     ({"xyz": "1"}, "The known keys are organization, fulfillment", "config rm --stack test identity-manager:xyz"),
@@ -121,6 +135,13 @@ def test_bad_settings_are_refused_with_the_command_that_mends_them_and_reach_no_
     assert mends in text
     assert recorder.called == []
     assert [one.type for one in recorder.registered if not one.type.startswith("pulumi:")] == []
+
+
+def test_what_is_adopted_is_given_to_the_components_under_their_names() -> None:
+    grants = {"MicrosoftGraph/Directory.Read.All": "4CZYth6JSwaT0OAbxQQtOQ"}
+    adopt = load(adopt={"application": ADA.upper(), "servicePrincipal": ADA, "grants": grants}).adopt
+    assert adopt is not None
+    assert adopt.given == {"application": ADA, "service_principal": ADA, "grants": grants}
 
 
 def test_all_refusals_come_at_once() -> None:
