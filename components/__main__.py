@@ -6,6 +6,7 @@ component says itself what it is made of, and the package's schema is read from 
 
 import inspect
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -30,7 +31,9 @@ class Package(ComponentProvider):
 
     def __init__(self) -> None:
         super().__init__([EntraApplication, IdentityManagerRegistration], NAME, version=VERSION)
-        self.schema = json.dumps(json.loads(self.schema or "", object_hook=_without_indentation))
+        # Each language adds "Args" to the name of a type that is an input.
+        schema = re.sub(r"(:index:\w+)Args\b", r"\1", self.schema or "")
+        self.schema = json.dumps(json.loads(schema, object_hook=_without_indentation))
         self._monitors: dict[bool, object] = {}
 
     def construct(
