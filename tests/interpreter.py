@@ -66,6 +66,17 @@ def warm() -> str:
     return str(command)
 
 
+def warmed(environment: dict[str, str]) -> dict[str, str]:
+    """An environment of the sandbox in which the programs of its own language host, and its stand-in, start warm."""
+    if "PULUMI_PYTHON_CMD" not in environment:
+        return environment
+    for plugin in Path(environment["PULUMI_HOME"]).glob("plugins/*/pulumi-resource-azuread"):
+        script = plugin.read_bytes()
+        if script.startswith(b"#!/bin/sh\n"):
+            plugin.write_bytes(script.replace(sys.executable.encode(), warm().encode()))
+    return {**environment, "PULUMI_PYTHON_CMD": warm()}
+
+
 # ---------------------------------------------------------------------------------------------------- the command
 
 

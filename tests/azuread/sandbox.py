@@ -41,18 +41,13 @@ class Sandbox:
         self._held = subprocess.Popen(
             [sys.executable, "-m", "sandbox", "exec", "--as", "admin", "--", sys.executable, "-c", _HOLD],
             cwd=ROOT,
-            env={
-                **os.environ,
-                "SANDBOX_HOME": str(self.home),
-                "SANDBOX_AZUREAD": "stand-in",
-                "PULUMI_PYTHON_CMD": interpreter.warm(),
-            },
+            env={**os.environ, "SANDBOX_HOME": str(self.home), "SANDBOX_AZUREAD": "stand-in"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self._held.stdout is not None
-        self.environment: dict[str, str] = json.loads(self._held.stdout.readline())
+        self.environment = interpreter.warmed(json.loads(self._held.stdout.readline()))
         self.endpoint: Json = json.loads((self.home / "tenant" / "endpoint.json").read_text())
         self.caller_client_id = self.environment["ARM_CLIENT_ID"]
         identities: dict[str, Json] = json.loads((self.home / "tenant" / "identities.json").read_text())

@@ -8,7 +8,6 @@ import json
 import shutil
 import ssl
 import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import httpx
 from ruamel.yaml import YAML
 
+from tests import interpreter
 from tests.stack.project import ROOT, Project
 
 
@@ -45,9 +45,7 @@ class OperatedProject(Project):
         super().__init__(folder, warm=True)
         shutil.copytree(ROOT / "operations", self.folder / "operations", ignore=shutil.ignore_patterns("__pycache__"))
         self.file = self.folder / "Pulumi.dev.yaml"
-        self.environment = self._environment()
-        [plugin] = (self.home / "pulumi" / "plugins").glob("*/pulumi-resource-azuread")
-        plugin.write_text(plugin.read_text().replace(sys.executable, self.python["PULUMI_PYTHON_CMD"]))
+        self.environment = self.given("deploy")
         self.day = datetime.now(UTC).date()
         self.application_id = ""
         self._file_at_start = b""
@@ -99,12 +97,6 @@ class OperatedProject(Project):
         identities: dict[str, dict[str, str]] = json.loads((self.home / "tenant" / "identities.json").read_text())
         return {**identities[name], **({"secret": self._lasting[name]} if name in self._lasting else {})}
 
-    def _environment(self) -> dict[str, str]:
-        printed = self.run(sys.executable, "-c", "import json, os; print('\\n' + json.dumps(dict(os.environ)))")
-        assert printed.status == 0, printed.output
-        found: dict[str, str] = json.loads(next(line for line in printed.output.splitlines() if line.startswith("{")))
-        return found
-
     def close(self) -> None:
         self.control.close()
         self.http.close()
@@ -121,7 +113,7 @@ class OperatedProject(Project):
 
     def command(self, *arguments: str, **more: str) -> Done:
         """Run `python -m operations` as it is."""
-        ran = self.direct(self.python["PULUMI_PYTHON_CMD"], "-m", "operations", *arguments, **more)
+        ran = self.direct(interpreter.warm(), "-m", "operations", *arguments, **more)
         assert "Traceback" not in ran.stderr, ran.stderr
         return Done(ran.returncode, ran.stdout, ran.stderr)
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import yaml
 
+from sandbox import engine
 from tests import interpreter
 from tests.pipelines import platform
 from tests.stack.project import ROOT
@@ -175,7 +176,7 @@ class Checkout:
             "SANDBOX_HOME": str(self.home),
             "PYTHON": str(self.stubs / "python3"),
             "PIP_NO_INDEX": "1",
-            "PULUMI_PYTHON_CMD": interpreter.warm(),
+            **({"PULUMI_PYTHON_CMD": interpreter.warm()} if engine.engine_folder(os.environ) else {}),
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": f"url.{self.origin}.insteadOf",
             "GIT_CONFIG_VALUE_0": GITLAB_URL,

@@ -39,7 +39,8 @@ class Project:
             folder: Where all of it goes.
             warm: Whether the programs start with their libraries loaded, where how they start is not what is tested.
         """
-        self.python = {"PULUMI_PYTHON_CMD": interpreter.warm()} if warm else {}
+        self._warm = warm
+        self._given: dict[str, dict[str, str]] = {}
         self.folder = folder / "project"
         self.home = folder / "sandbox"
         self.folder.mkdir()
@@ -74,28 +75,33 @@ class Project:
 
     def run(self, *command: str, identity: str = "deploy", environment: dict[str, str] | None = None) -> Ran:
         """Run a command in the project's folder, in the sandbox."""
+        if self._warm:
+            own, given = command, self.given(identity)
+        else:
+            own, given = self._in_sandbox(identity, "sh", "-c", 'cd "$0" && exec "$@"', str(self.folder), *command)
         ran = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "sandbox",
-                "exec",
-                "--as",
-                identity,
-                "--",
-                "sh",
-                "-c",
-                'cd "$0" && exec "$@"',
-                self.folder,
-                *command,
-            ],
-            cwd=ROOT,
-            env={**os.environ, "SANDBOX_HOME": str(self.home), **self.python, **(environment or {})},
+            own,
+            cwd=self.folder if self._warm else ROOT,
+            env={**given, **(environment or {})},
             capture_output=True,
             text=True,
             check=False,
         )
         return Ran(ran.returncode, ran.stdout + ran.stderr)
+
+    def _in_sandbox(self, identity: str, *command: str) -> tuple[tuple[str, ...], dict[str, str]]:
+        """A command and its environment, such that the sandbox runs it."""
+        sandboxed = (sys.executable, "-m", "sandbox", "exec", "--as", identity, "--", *command)
+        return sandboxed, {**os.environ, "SANDBOX_HOME": str(self.home)}
+
+    def given(self, identity: str) -> dict[str, str]:
+        """The environment that the sandbox gives to commands, once for all; program and plugin start warm in it."""
+        if identity not in self._given:
+            printing = "import json, os; print(json.dumps(dict(os.environ)))"
+            command, environment = self._in_sandbox(identity, sys.executable, "-c", printing)
+            printed = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True).stdout
+            self._given[identity] = interpreter.warmed(json.loads(printed))
+        return self._given[identity]
 
     def pulumi(self, *command: str, identity: str = "deploy", **environment: str) -> Ran:
         """Run pulumi on the stack."""
