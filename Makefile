@@ -61,6 +61,7 @@ schema: .venv/ready ## renew the package's golden schema, after a change on purp
 	@$(SANDBOX) exec -- sh -c 'pulumi package get-schema ./components/pulumi-resource-identity-manager >.schema && mv .schema tests/package/schema.json'
 
 docs: .venv/ready-for-tests ## build the documentation's site into docs/_build/html
+	@.venv/bin/python -m docs.settings_reference
 	@.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --builder html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 

@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 project = "Identity Manager in Microsoft Entra ID"
 author = "The project's contributors"
 project_copyright = author
-extensions = ["myst_parser", "repository_links"]
+extensions = ["myst_parser", "docs.repository_links"]
 exclude_patterns = ["_build"]
 nitpicky = True
 
