@@ -8,6 +8,7 @@ the hosts of a Pulumi that is installed on this machine: where one is on PATH, t
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from sandbox import engine
 
@@ -36,7 +37,7 @@ import sys
 sys.path.insert(0, {project!r})
 from sandbox.engine import languages
 
-languages.start({runtime!r}, sys.argv[1:])
+languages.become(languages.HOSTS[{runtime!r}], sys.argv[1:])
 """
 
 _OF_THE_SANDBOX = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -60,17 +61,17 @@ def place(plugins: Path) -> None:
             fresh.replace(launcher)
 
 
-def start(runtime: str, arguments: list[str]) -> None:
-    """Become the language host, which is built first where it is missing.
+def become(command: engine.GoCommand, arguments: list[str]) -> NoReturn:
+    """Let a command take this process's place; it is built first where it is missing.
 
     Args:
-        runtime: The runtime's name.
-        arguments: What the engine passes on.
+        command: The command.
+        arguments: Its arguments.
     """
     outside = {name: value for name, value in os.environ.items() if name not in _OF_THE_SANDBOX}
     try:
-        host = engine.built(HOSTS[runtime], outside)
+        executable = engine.built(command, outside)
     except engine.EngineError as error:
         engine.say(str(error))
         sys.exit(1)
-    os.execv(host, [str(host), *arguments])  # noqa: S606 - the host takes this process's place
+    os.execv(executable, [str(executable), *arguments])  # noqa: S606 - no shell is wanted

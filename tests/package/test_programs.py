@@ -1,5 +1,7 @@
 """Programs in other languages, on the real engine."""
 
+from pathlib import Path
+
 import yaml
 
 from tests.stack.project import Project, Ran, printed_json
@@ -67,6 +69,12 @@ class Example:
 
 def test_a_yaml_program_registers_and_removes(project: Project) -> None:
     Example(project, "yaml").lives("Fabrikam")
+
+
+def test_a_typescript_program_registers_and_removes(project: Project, node_modules: Path) -> None:
+    example = Example(project, "typescript")
+    (example.folder / "node_modules").symlink_to(node_modules)
+    example.lives("Litware")
 
 
 def with_both_components(project: Project, folder: str, **registration: object) -> None:
