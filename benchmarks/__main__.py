@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import shutil
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from benchmarks import projects
+from benchmarks.journal import journal_backend
 from benchmarks.measure import BenchmarkError, Measured, measure
 from benchmarks.table import SECONDS_AFTER_DELETION, SECONDS_AFTER_SECRET, Row, markdown, mebibytes, ratio, seconds
 from sandbox import engine, environment
@@ -27,15 +30,21 @@ _COMMANDS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("destroy", ("destroy", "--yes", "--skip-preview"), SECONDS_AFTER_DELETION),
 )
 """What is done with a stack of each size, in this order, and what the real plugin waits per registration."""
+_UP = 1
+
+
+FOLDER_UP_TO = 100
+"""The most registrations that are also made with the state in a folder: its cost grows with their square."""
 
 
 class Bench:
     """One sandbox in which projects are measured."""
 
-    def __init__(self, folder: Path, home: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, home: Path, variables: Mapping[str, str], journal: Mapping[str, str]) -> None:
         self._folder = folder
         self._calls = home / "calls.jsonl"
         self._variables = variables
+        self._journal = {**variables, **journal}
 
     def against_empty(self, pairs: int) -> list[str]:
         """Compare this program with an empty one: previews without a change, in turn."""
@@ -61,17 +70,30 @@ class Bench:
 
     def of_size(self, registrations: int) -> Iterator[Row]:
         """Make, preview, refresh and destroy a fleet."""
+        if registrations <= FOLDER_UP_TO:
+            yield self._in_a_folder(registrations)
+        project = projects.fleet(self._folder, registrations)
+        run = partial(self._pulumi, project, variables=self._journal)
+        run("stack", "init", "dev", "--secrets-provider", "passphrase")
+        for name, command, wait in _COMMANDS:
+            yield Row(registrations, name, run(*command, "--stack", "dev"), wait)
+        run("stack", "rm", "--yes", "--stack", "dev")
+
+    def _in_a_folder(self, registrations: int) -> Row:
         project = projects.fleet(self._folder, registrations)
         self._pulumi(project, "stack", "init", "dev")
-        for name, command, wait in _COMMANDS:
-            yield Row(registrations, name, self._pulumi(project, *command, "--stack", "dev"), wait)
+        name, command, wait = _COMMANDS[_UP]
+        made = Row(registrations, f"{name}, state in a folder", self._pulumi(project, *command, "--stack", "dev"), wait)
+        self._pulumi(project, "destroy", "--yes", "--skip-preview", "--stack", "dev")
         self._pulumi(project, "stack", "rm", "--yes", "--stack", "dev")
+        shutil.rmtree(project)
+        return made
 
     def _preview(self, project: Path) -> Measured:
         return self._pulumi(project, "preview", "--stack", "dev")
 
-    def _pulumi(self, project: Path, *command: str) -> Measured:
-        return measure(("pulumi", *command, "--non-interactive"), project, self._variables, self._calls)
+    def _pulumi(self, project: Path, *command: str, variables: Mapping[str, str] | None = None) -> Measured:
+        return measure(("pulumi", *command, "--non-interactive"), project, variables or self._variables, self._calls)
 
 
 def main(arguments: list[str]) -> int:
@@ -89,8 +111,11 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         home = Path(folder) / "sandbox"
         try:
-            with environment.entered(home, "deploy", os.environ) as variables:
-                bench = Bench(Path(folder), home, {**variables, "PULUMI_PARALLEL": str(parsed.parallel)})
+            with (
+                environment.entered(home, "deploy", os.environ) as variables,
+                journal_backend(Path(folder)) as journal,
+            ):
+                bench = Bench(Path(folder), home, {**variables, "PULUMI_PARALLEL": str(parsed.parallel)}, journal)
                 text = _run(bench, sorted(parsed.sizes or SIZES), parsed.pairs, parsed.parallel)
         except (BenchmarkError, environment.SandboxError, engine.EngineError, PluginError) as error:
             engine.say(str(error))
