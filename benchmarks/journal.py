@@ -189,7 +189,10 @@ class Service:
         journal = self._journal(request)
         return JSONResponse({"version": _VERSION, "deployment": journal.state() if journal else None})
 
-    async def _prepare(self, _: Request) -> Response:
+    async def _prepare(self, request: Request) -> Response:
+        if journal := self._journal(request):
+            # What a command left that was killed: the engine goes on from the state with all of it.
+            journal.settle()
         return JSONResponse({"updateID": "running"})
 
     async def _start(self, request: Request) -> Response:
