@@ -103,7 +103,8 @@ class Workshop:
         return Ran(ran.returncode, ran.stdout)
 
     def _copy(self) -> None:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         for name in filter(None, listed.split("\0")):
             source, target = ROOT / name, self.project / name
             if source.is_file():
