@@ -110,6 +110,7 @@ def test_a_program_of_several_components_is_refused_with_the_missing_permission_
     program.succeeds("up", "--yes", "--skip-preview")
     outputs = printed_json(program.pulumi("stack", "output", "--json"))
     assert outputs == {"Granted": ["AuditLog.Read.All"], "Secrets": "[secret]"}
+    program.succeeds("preview", "--expect-no-changes")
     program.succeeds("destroy", "--yes", "--skip-preview")
 
 
