@@ -123,9 +123,10 @@ class OperatedProject(Project):
         assert (ran.returncode == 0) == succeeds, ran.stdout + ran.stderr
 
     def set_day(self, day: date) -> None:
-        """Make it noon of a day, for the commands and in the tenant."""
+        """Make it noon of a day, or today's present time where that is later: no secret may begin in the future."""
         self.day = day
-        shift = datetime.combine(day, time(12), UTC) - datetime.now(UTC)
+        now = datetime.now(UTC)
+        shift = max(datetime.combine(day, time(12), UTC), now) - now
         self.control.put("/clock", json={"shiftSeconds": shift.total_seconds()}).raise_for_status()
 
     def pass_days(self, number: int) -> None:
