@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from operations import options
+from operations.adopt import adopt
 from operations.agent_forms import Form
 from operations.agent_settings import agent_settings
 from operations.comment import comment
@@ -20,7 +21,7 @@ from operations.difference import difference
 from operations.errors import OperationError
 from operations.expiry import expiry
 from operations.report import Report, Status, refuse
-from operations.retire import remove_orphans, retire
+from operations.retire import remove_unknown, retire
 from operations.rotate import rotate
 from operations.verify import verify
 
@@ -64,12 +65,27 @@ def _retire(
     stack: options.Stack,
     force: Annotated[bool, typer.Option("--force", help="Without the proof that the newest signs in.")] = False,
     orphans: Annotated[
-        bool, typer.Option("--orphans", help="Instead, remove secrets from Entra that the stack does not know.")
+        bool, typer.Option("--orphans", help="Instead, remove from Entra what an interrupted `pulumi up` left.")
+    ] = False,
+    made_by_hand: Annotated[
+        bool, typer.Option("--made-by-hand", help="Instead, remove from Entra what people made, once the newest works.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Take the older client secrets out of Pulumi.STACK.yaml, once the newest is proven to sign in."""
-    _run(lambda: remove_orphans(stack) if orphans else retire(stack, force=force), as_json=as_json)
+
+    def command() -> Report:
+        if force + orphans + made_by_hand > 1:
+            raise OperationError(
+                "--force, --orphans and --made-by-hand are three different things.",
+                "Nothing was changed.",
+                f"python -m operations retire --stack {stack} --made-by-hand",
+            )
+        if orphans or made_by_hand:
+            return remove_unknown(stack, made_by_hand=made_by_hand)
+        return retire(stack, force=force)
+
+    _run(command, as_json=as_json)
 
 
 @app.command("verify")
@@ -109,6 +125,19 @@ def _expiry(
         return Report(report.facts, findings=report.findings, text=report.markdown()) if markdown else report
 
     _run(command, as_json=as_json)
+
+
+@app.command("adopt")
+def _adopt(
+    stack: options.Stack,
+    application_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The Application (client) ID, or the object id; the stack's own by default."),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write the ids of a registration made by hand into Pulumi.STACK.yaml; the next `pulumi up` takes it over."""
+    _run(lambda: adopt(stack, application_id), as_json=as_json)
 
 
 @app.command("agent-settings")

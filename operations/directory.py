@@ -7,10 +7,10 @@ azuread plugin takes it: ARM_METADATA_HOSTNAME, else `azuread:environment`. It l
 import os
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeAlias, TypeVar
+from typing import Generic, Self, TypeAlias, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -45,6 +45,7 @@ class _Read(BaseModel):
 
 
 _Model = TypeVar("_Model", bound=_Read)
+_Entity = TypeVar("_Entity", bound=_Read)
 
 
 class Organization(_Read):
@@ -54,8 +55,8 @@ class Organization(_Read):
     display_name: str
 
 
-class PasswordCredential(_Read):
-    """A client secret as the directory shows it."""
+class Credential(_Read):
+    """A client secret or certificate as the directory shows it."""
 
     key_id: str
     display_name: str | None = None
@@ -71,35 +72,125 @@ class AppRoleAssignment(_Read):
     resource_display_name: str | None = None
 
 
-class AppRole(_Read):
-    """An application permission that an API offers."""
+class DelegatedGrant(_Read):
+    """Delegated permissions that are granted, to one user or to all."""
+
+    id: str
+    resource_id: str
+    scope: str | None = None
+
+
+class Permission(_Read):
+    """A permission that an API offers: an app role, or a delegated scope."""
 
     id: str
     value: str | None = None
+
+
+class Owner(_Read):
+    """An owner; who may not read users gets no name."""
+
+    id: str
+    display_name: str | None = None
+
+
+class FederatedCredential(_Read):
+    """An outside identity that signs in as the application."""
+
+    name: str
+    subject: str | None = None
+
+
+class ImplicitGrant(_Read):
+    """Tokens that the authorization endpoint hands out itself."""
+
+    enable_access_token_issuance: bool | None = None
+    enable_id_token_issuance: bool | None = None
+
+
+class Platform(_Read):
+    """Where users are sent after they have signed in, on one platform."""
+
+    redirect_uris: list[str] = Field(default_factory=list)
+    implicit_grant_settings: ImplicitGrant = Field(default_factory=ImplicitGrant)
+    home_page_url: str | None = None
+    logout_url: str | None = None
+
+
+class ExposedApi(_Read):
+    """What the application offers to others."""
+
+    oauth2_permission_scopes: list[Permission] = Field(default_factory=list)
+    requested_access_token_version: int | None = None
+
+
+class ResourceAccess(_Read):
+    """One permission that an application asks for: `Role` or, delegated, `Scope`."""
+
+    id: str
+    type: str
+
+
+class RequiredResourceAccess(_Read):
+    """The permissions of one API that an application asks for."""
+
+    resource_app_id: str
+    resource_access: list[ResourceAccess] = Field(default_factory=list)
+
+
+class Application(_Read):
+    """An application's registration."""
+
+    id: str
+    app_id: str
+    display_name: str
+    sign_in_audience: str = ""
+    description: str | None = None
+    notes: str | None = None
+    service_management_reference: str | None = None
+    group_membership_claims: str | None = None
+    is_fallback_public_client: bool | None = None
+    is_device_only_auth_supported: bool | None = None
+    identifier_uris: list[str] = Field(default_factory=list)
+    app_roles: list[Permission] = Field(default_factory=list)
+    api: ExposedApi = Field(default_factory=ExposedApi)
+    web: Platform = Field(default_factory=Platform)
+    spa: Platform = Field(default_factory=Platform)
+    public_client: Platform = Field(default_factory=Platform)
+    required_resource_access: list[RequiredResourceAccess] = Field(default_factory=list)
+    password_credentials: list[Credential] = Field(default_factory=list)
+    key_credentials: list[Credential] = Field(default_factory=list)
+
+
+class ServicePrincipal(_Read):
+    """A service principal, an API's or the application's own."""
+
+    id: str
+    app_id: str
+    display_name: str = ""
+    app_owner_organization_id: str | None = None
+    account_enabled: bool | None = None
+    app_role_assignment_required: bool | None = None
+    description: str | None = None
+    notes: str | None = None
+    login_url: str | None = None
+    notification_email_addresses: list[str] = Field(default_factory=list)
+    alternative_names: list[str] = Field(default_factory=list)
+    preferred_single_sign_on_mode: str | None = None
+    app_roles: list[Permission] = Field(default_factory=list)
+    oauth2_permission_scopes: list[Permission] = Field(default_factory=list)
 
 
 class _User(_Read):
     id: str
 
 
-class _Application(_Read):
-    password_credentials: list[PasswordCredential] = Field(default_factory=list)
+class _Credentials(_Read):
+    password_credentials: list[Credential] = Field(default_factory=list)
 
 
-class _Principal(_Read):
-    app_roles: list[AppRole] = Field(default_factory=list)
-
-
-class _Organizations(_Read):
-    value: list[Organization]
-
-
-class _Users(_Read):
-    value: list[_User]
-
-
-class _Assignments(_Read):
-    value: list[AppRoleAssignment]
+class _Page(_Read, Generic[_Entity]):
+    value: list[_Entity]
     next_link: str | None = Field(default=None, alias="@odata.nextLink")
 
 
@@ -306,6 +397,10 @@ class GraphRefusedError(Exception):
     """Microsoft Graph refused a request; the text is its reason."""
 
 
+class GraphNotFoundError(GraphRefusedError):
+    """Microsoft Graph knows no such object."""
+
+
 class Graph:
     """Microsoft Graph as one identity."""
 
@@ -323,19 +418,47 @@ class Graph:
 
     def organization(self) -> Organization:
         """The organization that the tenant belongs to."""
-        found = self._read(_Organizations, f"{self._base}/organization?$select=id,displayName").value
+        found = self._list(Organization, "organization?$select=id,displayName")
         if not found:
             raise GraphRefusedError("it shows no organization")
         return found[0]
 
     def reads_users(self) -> bool:
         """Whether there is a user to be read."""
-        return bool(self._read(_Users, f"{self._base}/users?$top=1&$select=id").value)
+        return bool(self._read(_Page[_User], f"{self._base}/users?$top=1&$select=id").value)
 
-    def password_credentials(self, object_id: str) -> list[PasswordCredential]:
+    def password_credentials(self, object_id: str) -> list[Credential]:
         """The client secrets of an application."""
         path = f"{self._base}/applications/{quote(object_id)}?$select=id,passwordCredentials"
-        return self._read(_Application, path).password_credentials
+        return self._read(_Credentials, path).password_credentials
+
+    def application(self, reference: str) -> Application | None:
+        """An application by its client id or its object id; None where there is neither."""
+        return self._first(
+            Application, (f"applications(appId='{quote(reference)}')", f"applications/{quote(reference)}")
+        )
+
+    def deleted_application(self, reference: str) -> Application | None:
+        """The same among those that were deleted and can be restored."""
+        deleted = self._list(Application, "directory/deletedItems/microsoft.graph.application")
+        return next((one for one in deleted if reference in (one.id, one.app_id)), None)
+
+    def service_principal(self, reference: str) -> ServicePrincipal | None:
+        """A service principal by its client id or its object id; None where there is neither."""
+        paths = (f"servicePrincipals(appId='{quote(reference)}')", f"servicePrincipals/{quote(reference)}")
+        return self._first(ServicePrincipal, paths)
+
+    def owners(self, kind: str, object_id: str) -> list[Owner]:
+        """The owners of one of the `applications` or `servicePrincipals`."""
+        return self._list(Owner, f"{kind}/{quote(object_id)}/owners?$select=id,displayName")
+
+    def federated_credentials(self, object_id: str) -> list[FederatedCredential]:
+        """The federated credentials of an application."""
+        return self._list(FederatedCredential, f"applications/{quote(object_id)}/federatedIdentityCredentials")
+
+    def delegated_grants(self, principal_id: str) -> list[DelegatedGrant]:
+        """The delegated permissions that are granted to a service principal; it takes Directory.Read.All."""
+        return self._list(DelegatedGrant, f"servicePrincipals/{quote(principal_id)}/oauth2PermissionGrants")
 
     def remove_password(self, object_id: str, key_id: str) -> None:
         """Take a client secret from an application."""
@@ -343,18 +466,29 @@ class Graph:
 
     def app_role_assignments(self, principal_id: str) -> list[AppRoleAssignment]:
         """The application permissions that a service principal is granted."""
-        url: str | None = f"{self._base}/servicePrincipals/{quote(principal_id)}/appRoleAssignments"
-        found: list[AppRoleAssignment] = []
+        return self._list(AppRoleAssignment, f"servicePrincipals/{quote(principal_id)}/appRoleAssignments")
+
+    def app_roles(self, principal_id: str) -> list[Permission]:
+        """The application permissions that an API offers."""
+        path = f"{self._base}/servicePrincipals/{quote(principal_id)}?$select=id,appId,appRoles"
+        return self._read(ServicePrincipal, path).app_roles
+
+    def _first(self, model: type[_Model], paths: Sequence[str]) -> _Model | None:
+        for path in paths:
+            try:
+                return self._read(model, f"{self._base}/{path}")
+            except GraphNotFoundError:
+                continue
+        return None
+
+    def _list(self, model: type[_Entity], path: str) -> list[_Entity]:
+        url: str | None = f"{self._base}/{path}"
+        found: list[_Entity] = []
         while url:
-            page = self._read(_Assignments, url)
+            page = self._read(_Page[model], url)  # type: ignore[valid-type]
             found += page.value
             url = page.next_link
         return found
-
-    def app_roles(self, principal_id: str) -> list[AppRole]:
-        """The application permissions that an API offers."""
-        path = f"{self._base}/servicePrincipals/{quote(principal_id)}?$select=id,appRoles"
-        return self._read(_Principal, path).app_roles
 
     def _read(self, model: type[_Model], url: str) -> _Model:
         answer = self._answer("GET", url)
@@ -379,7 +513,8 @@ class Graph:
                 break
             asked = answer.headers.get("retry-after", "")
             time.sleep(min(float(asked) if asked.isdigit() else float(attempt), _LONGEST_PAUSE_SECONDS))
-        raise GraphRefusedError(_graph_error(answer))
+        missing = answer.status_code == httpx.codes.NOT_FOUND
+        raise (GraphNotFoundError if missing else GraphRefusedError)(_graph_error(answer))
 
 
 def _graph_error(answer: httpx.Response) -> str:

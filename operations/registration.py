@@ -83,6 +83,22 @@ def load(file: StackFile, *, unfinished: bool = False) -> Registration:
     Raises:
         OperationError: Pulumi cannot be run, or the stack has registered nothing yet.
     """
+    registration = _registration(resources(file), file)
+    if registration is None or (registration.secret_expires_on is None and not unfinished):
+        raise OperationError(
+            f"The stack {file.stack} has not registered Identity Manager yet, or not to its end.",
+            "Nothing was done.",
+            f"pulumi up --stack {file.stack}",
+        )
+    return registration
+
+
+def resources(file: StackFile) -> list[Mapping[str, Value]]:
+    """The resources in the stack's state, each secret as its value; none before the first `pulumi up`.
+
+    Raises:
+        OperationError: Pulumi cannot be run, or knows no such stack.
+    """
     try:
         state = automation.LocalWorkspace(work_dir=str(PROJECT)).export_stack(file.stack).deployment or {}
     except automation.StackNotFoundError:
@@ -95,14 +111,15 @@ def load(file: StackFile, *, unfinished: bool = False) -> Registration:
             "Nothing was done.",
             f"pulumi stack --stack {file.stack}",
         ) from None
-    registration = _registration(_plain(state), file)
-    if registration is None or (registration.secret_expires_on is None and not unfinished):
-        raise OperationError(
-            f"The stack {file.stack} has not registered Identity Manager yet, or not to its end.",
-            "Nothing was done.",
-            f"pulumi up --stack {file.stack}",
-        )
-    return registration
+    plain = _plain(state)
+    listed = plain.get("resources") if _is_map(plain) else None
+    return [one for one in listed if _is_map(one)] if isinstance(listed, list) else []
+
+
+def outputs(resource: Mapping[str, Value]) -> Mapping[str, Value]:
+    """What the plugin said of a resource."""
+    found = resource.get("outputs")
+    return found if _is_map(found) else {}
 
 
 def _reason(error: Exception) -> str:
@@ -124,30 +141,22 @@ def _plain(value: Value) -> Value:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _outputs(resource: Mapping[str, Value]) -> Mapping[str, Value]:
-    outputs = resource.get("outputs")
-    return outputs if _is_map(outputs) else {}
+def _texts(values: Mapping[str, Value], *names: str) -> list[str]:
+    return [str(values.get(name) or "") for name in names]
 
 
-def _texts(outputs: Mapping[str, Value], *names: str) -> list[str]:
-    return [str(outputs.get(name) or "") for name in names]
-
-
-def _registration(state: Value, file: StackFile) -> Registration | None:
-    listed = state.get("resources") if _is_map(state) else None
-    resources = [one for one in listed if _is_map(one)] if isinstance(listed, list) else []
-
+def _registration(state: Sequence[Mapping[str, Value]], file: StackFile) -> Registration | None:
     def of(type_: str) -> list[Mapping[str, Value]]:
-        return [one for one in resources if one.get("type") == type_]
+        return [one for one in state if one.get("type") == type_]
 
     applications = of("azuread:index/application:Application")
-    stacks = [_outputs(one) for one in of("pulumi:pulumi:Stack")]
+    stacks = [outputs(one) for one in of("pulumi:pulumi:Stack")]
     if not applications:
         return None
     principals = of("azuread:index/servicePrincipal:ServicePrincipal")
-    application, outputs = _outputs(applications[0]), stacks[0] if stacks else {}
-    tenant_id, expires = _texts(outputs, "TenantId", "SecretExpiresOn")
-    settings = outputs.get("AgentSettings")
+    application, exported = outputs(applications[0]), stacks[0] if stacks else {}
+    tenant_id, expires = _texts(exported, "TenantId", "SecretExpiresOn")
+    settings = exported.get("AgentSettings")
     connections = settings.get("Connections") if _is_map(settings) else None
     agent: AgentSettings = {
         connection: {key: str(value) for key, value in keys.items()}
@@ -155,12 +164,12 @@ def _registration(state: Value, file: StackFile) -> Registration | None:
         if _is_map(keys)
     }
     passwords = of("azuread:index/applicationPassword:ApplicationPassword")
-    permissions = outputs.get("GrantedPermissions")
+    permissions = exported.get("GrantedPermissions")
     return Registration(
         application_id=_texts(application, "clientId")[0],
         object_id=_texts(application, "objectId")[0],
         tenant_id=tenant_id or file.azuread.get("tenantId") or os.environ.get("ARM_TENANT_ID", ""),
-        service_principal_object_id=_texts(_outputs(principals[0]), "objectId")[0] if principals else "",
+        service_principal_object_id=_texts(outputs(principals[0]), "objectId")[0] if principals else "",
         display_name=_texts(application, "displayName")[0],
         granted_permissions=tuple(str(one) for one in permissions) if isinstance(permissions, list) else (),
         secret_expires_on=parsed(expires) if agent else None,
@@ -170,9 +179,9 @@ def _registration(state: Value, file: StackFile) -> Registration | None:
                 key=lambda one: (one.connection, one.expires),
             )
         ),
-        known_key_ids=frozenset(_texts(_outputs(one), "keyId")[0] for one in passwords),
+        known_key_ids=frozenset(_texts(outputs(one), "keyId")[0] for one in passwords),
         grants=frozenset(
-            Grant(*_texts(_outputs(one), "resourceObjectId", "appRoleId"))
+            Grant(*_texts(outputs(one), "resourceObjectId", "appRoleId"))
             for one in of("azuread:index/appRoleAssignment:AppRoleAssignment")
             if not one.get("delete")
         ),
@@ -186,7 +195,7 @@ def _secret(resource: Mapping[str, Value], agent: AgentSettings) -> ClientSecret
     day = parsed(named[2]) if named else None
     if named is None or day is None or resource.get("delete"):
         return None
-    key_id, name, value = _texts(_outputs(resource), "keyId", "displayName", "value")
+    key_id, name, value = _texts(outputs(resource), "keyId", "displayName", "value")
     return ClientSecret(
         named[1], day, key_id, name, value, handed_out=agent.get(named[1], {}).get("ApplicationKey") == value
     )

@@ -1,8 +1,12 @@
-"""`retire`: the older expiry dates out of the stack's file; with `--orphans`, secrets that no stack knows out of Entra.
+"""`retire`: the older expiry dates out of the stack's file; secrets that the stack does not know out of Entra.
 
 Owns the proof that comes before: the newest secret of every connection signs in. It leaves the declared secrets in the
-tenant alone: they go with the next `pulumi up`, as a reviewed plan. An orphan is in no plan, so it is removed here.
+tenant alone: they go with the next `pulumi up`, as a reviewed plan. Others are in no plan, so they are removed here:
+with `--orphans` those that an interrupted `pulumi up` left, which nobody holds; with `--made-by-hand` all others, which
+an agent may still sign in with.
 """
+
+import re
 
 from operations import directory, registration, stack_file
 from operations.errors import OperationError
@@ -82,36 +86,70 @@ def _failures(file: stack_file.StackFile, newest: str) -> list[str]:
     return failures
 
 
-def remove_orphans(stack: str) -> Report:
+_OF_A_STACK = re.compile(r"Identity Manager .+ Secret (\d{4}-\d{2}-\d{2})")
+
+
+def is_of_a_stack(secret: directory.Credential) -> bool:
+    """Whether only `pulumi up` can have made a secret: its name and its end are those that a stack gives."""
+    named = _OF_A_STACK.fullmatch(secret.display_name or "")
+    return named is not None and secret.end_date_time == f"{named[1]}T00:00:00Z"
+
+
+def remove_unknown(stack: str, *, made_by_hand: bool) -> Report:
     """Remove the application's secrets that the stack's state does not know.
+
+    Args:
+        stack: The stack.
+        made_by_hand: Those that people made, once the newest of the stack signs in; else those that an interrupted
+            `pulumi up` left.
 
     Raises:
         OperationError: The identity that deploys cannot sign in, or may not change the application.
     """
     file = stack_file.read(stack)
-    known = registration.load(file, unfinished=True)
+    known = registration.load(file, unfinished=not made_by_hand)
+    failures = _failures(file, max(file.dates).isoformat()) if made_by_hand and file.dates else []
+    if failures:
+        return Report(
+            {"removed": []},
+            findings=[*failures, "The secrets made by hand stay: without them nothing might sign in."],
+            next_steps=[f"pulumi up --stack {stack}", f"python -m operations verify --stack {stack} --wait 5m"],
+        )
+    option = "--made-by-hand" if made_by_hand else "--orphans"
     cloud = directory.Cloud.of(file)
-    removed: list[directory.PasswordCredential] = []
+    removed: list[directory.Credential] = []
+    kept = 0
     with directory.Graph(cloud, directory.deployer_token(cloud, known.tenant_id)) as graph:
         try:
-            for orphan in graph.password_credentials(known.object_id):
-                if orphan.key_id not in known.known_key_ids:
-                    graph.remove_password(known.object_id, orphan.key_id)
-                    removed.append(orphan)
+            for secret in graph.password_credentials(known.object_id):
+                if secret.key_id in known.known_key_ids:
+                    continue
+                if is_of_a_stack(secret) is made_by_hand:
+                    kept += 1
+                    continue
+                graph.remove_password(known.object_id, secret.key_id)
+                removed.append(secret)
         except directory.GraphRefusedError as refused:
             raise OperationError(
                 f"Microsoft Graph refuses: {refused}",
-                f"{len(removed)} orphans were removed, nothing else was changed.",
-                f"run it as the identity that deploys: python -m operations retire --stack {stack} --orphans",
+                f"{len(removed)} secrets were removed, nothing else was changed.",
+                f"run it as the identity that deploys: python -m operations retire --stack {stack} {option}",
             ) from None
     shown = [
         {"keyId": one.key_id, "displayName": one.display_name or "", "endDateTime": one.end_date_time}
         for one in removed
     ]
-    return Report(
+    report = Report(
         {"removed": shown},
         title="Removed secrets",
         columns=("name", "secret ID", "ends"),
-        rows=[(one["displayName"], one["keyId"], one["endDateTime"]) for one in shown],
-        said=[f"{len(removed)} removed." if removed else "Every secret in Entra is one that the stack knows."],
+        rows=[(one["displayName"] or "(no name)", one["keyId"], one["endDateTime"]) for one in shown],
+        said=[f"{len(removed)} removed." if removed else "There was none to remove."],
     )
+    if kept:
+        other = "--orphans" if made_by_hand else "--made-by-hand"
+        report.said.append(f"{kept} others that the stack does not know stay: python -m operations verify lists them.")
+        report.next_steps.append(f"Remove these too: python -m operations retire --stack {stack} {other}")
+    if made_by_hand and removed:
+        report.next_steps.append("An agent that holds a removed secret stops at its next sign-in: give it the new one.")
+    return report

@@ -1,13 +1,17 @@
-"""The dates in `Pulumi.<stack>.yaml`.
+"""`Pulumi.<stack>.yaml`: its dates, and the ids of what is adopted.
 
-Owns reading and changing the list `identity-manager:secrets`. It changes the lines of that list and no other byte of
-the file: comments, order, quoting and line ends are for the person who reviews the difference.
+Owns reading and changing the list `identity-manager:secrets` and the map `identity-manager:adopt`. It changes the lines
+of these and no other byte of the file: comments, order, quoting and line ends are for the person who reviews the
+difference.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -19,10 +23,13 @@ from operations.files import read_plain, write_whole
 
 PROJECT = Path(__file__).resolve().parent.parent
 KEY = "identity-manager:secrets"
+ADOPT = "identity-manager:adopt"
 _STACK = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/){0,2}([A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})", re.ASCII)
 _EMPTY = re.compile(r":[ ]*(~|null|\{[ ]*\})(?=\s|$)")
 """An empty value, whatever says so; it makes room for what is put there."""
 _NOTHING = "Nothing was changed."
+
+Ids: TypeAlias = Mapping[str, "str | Mapping[str, str]"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class StackFile:
         dates: The expiry dates in it, in its order.
         sandbox: Whether the stack belongs to the sandbox.
         azuread: Settings of the azuread plugin that are plain text.
+        config: The settings as the engine hands them to the program, encrypted ones without their value.
+        encrypted: The names of the encrypted settings.
     """
 
     stack: str
@@ -44,6 +53,13 @@ class StackFile:
     dates: tuple[date, ...]
     sandbox: bool
     azuread: dict[str, str]
+    config: dict[str, str]
+    encrypted: frozenset[str]
+
+    @property
+    def adopts(self) -> bool:
+        """Whether the stack takes over, or has just taken over, what was made by hand."""
+        return ADOPT in self.config
 
     def with_dates(self, wanted: list[date]) -> str:
         """The file's text with other dates.
@@ -71,6 +87,26 @@ class StackFile:
             return list(read(self.stack, text=text).dates) == dates
         except OperationError:
             return False
+
+    def with_adopt(self, ids: Ids) -> str:
+        """The file's text with other ids to adopt.
+
+        Args:
+            ids: What is to be there under `adopt`.
+        """
+        text = _with_adopt(self.text, ids)
+        try:
+            settings = YAML(typ="safe", pure=True).load(text)["config"]
+            before = (YAML(typ="safe", pure=True).load(self.text) or {}).get("config") or {}
+        except (YAMLError, KeyError, TypeError, ValueError):
+            settings, before = {}, {}
+        if settings != {**before, ADOPT: ids}:
+            raise OperationError(
+                f"{self.path} writes its settings in a form that cannot be changed line by line.",
+                _NOTHING,
+                f"write under config, each on a line of its own:\n{_block(ids, 2, chr(10))}",
+            )
+        return text
 
     def write(self, text: str) -> None:
         """Put the changed text into the file."""
@@ -102,7 +138,23 @@ def read(stack: str, *, text: str | None = None) -> StackFile:
         tuple(_date(path, node) for node in _items(path, _secrets(config))),
         plain.get("identity-manager:sandbox") == "true",
         {key.removeprefix("azuread:"): value for key, value in plain.items() if key.startswith("azuread:")},
+        *_handed_over(text, plain),
     )
+
+
+def _handed_over(text: str, plain: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:
+    """The settings as the engine gives them to the program, and the names of the encrypted ones."""
+    root = YAML(typ="safe", pure=True).load(text)
+    values = (root.get("config") if isinstance(root, dict) else None) or {}
+    encrypted = frozenset(key for key, value in values.items() if _holds_encrypted(value))
+    handed = {key: plain.get(key) or json.dumps(value, default=str) for key, value in values.items()}
+    return {key: "" if key in encrypted else value for key, value in handed.items()}, encrypted
+
+
+def _holds_encrypted(value: object) -> bool:
+    if isinstance(value, dict):
+        return "secure" in value or any(map(_holds_encrypted, value.values()))
+    return isinstance(value, list) and any(map(_holds_encrypted, value))
 
 
 def _config(path: Path, text: str) -> list[tuple[ScalarNode, Node]]:
@@ -205,6 +257,43 @@ def _with_first(lines: list[str], config: list[tuple[ScalarNode, Node]], day: da
         lines[line] = _EMPTY.sub(":", lines[line])
         return _inserted(lines, line + 1, item, end)
     return _inserted(lines, config[0][0].start_mark.line, f"{indent}{KEY}:{end}{item}", end)
+
+
+def _with_adopt(text: str, ids: Ids) -> str:
+    """The text with this map under `adopt`: in the place of the former one, or first of the settings."""
+    config = _config(Path(), text)
+    lines = text.splitlines(keepends=True)
+    end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+    block = _block(ids, config[0][0].start_mark.column if config else 2, end)
+    former = next(((key, value) for key, value in config if key.value == ADOPT), None)
+    if former is not None:
+        first = former[0].start_mark.line
+        del lines[first : _last_line(former[1]) + 1]
+        return _inserted(lines, first, block, end)
+    at = next((number for number, line in enumerate(lines) if line.startswith("config:")), None)
+    if at is None:
+        return _inserted(lines, len(lines), f"config:{end}{block}", end)
+    lines[at] = _EMPTY.sub(":", lines[at])
+    return _inserted(lines, at + 1, block, end)
+
+
+def _block(ids: Ids, indent: int, end: str) -> str:
+    space = " " * indent
+    lines = [f"{space}{ADOPT}:"]
+    for name, value in ids.items():
+        if isinstance(value, str):
+            lines.append(f'{space}  {name}: "{value}"')
+        else:
+            lines += [f"{space}  {name}:", *(f'{space}    {key}: "{one}"' for key, one in value.items())]
+    return "".join(f"{line}{end}" for line in lines)
+
+
+def _last_line(node: Node) -> int:
+    """The last line that belongs to a value."""
+    if isinstance(node, MappingNode | SequenceNode) and node.value and not node.flow_style:
+        last = node.value[-1]
+        return _last_line(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.line)
 
 
 def _inserted(lines: list[str], at: int, fresh: str, end: str) -> str:

@@ -1,14 +1,15 @@
 """`verify`: whether what was declared really works.
 
 Owns the checks: each live secret signs in, the token carries the declared permissions and no others, the directory can
-be read, nothing is granted and no secret exists that the stack does not know. It changes nothing.
+be read, nothing is granted and no secret exists that the stack does not know. While the stack's file names what it
+adopts, what was made by hand is expected: it is listed with what removes it, and is no finding. It changes nothing.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from operations import clock, directory, lifetime, registration, stack_file
+from operations import clock, directory, lifetime, registration, retire, stack_file
 from operations.errors import OperationError
 from operations.report import Json, Report
 
@@ -25,8 +26,18 @@ class _Found:
     stays: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
-    orphans: list[directory.PasswordCredential] = field(default_factory=list)
+    orphans: list[directory.Credential] = field(default_factory=list)
+    made_by_hand: list[directory.Credential] = field(default_factory=list)
+    undeclared: list[str] = field(default_factory=list)
     organization: str | None = None
+    said: list[str] = field(default_factory=list)
+
+    def settle(self, *, adopting: bool) -> None:
+        """Decide what the undeclared is: expected while the stack adopts, else a finding."""
+        self.may_pass += (
+            [] if adopting else [f"The token carries {name}, which is not declared." for name in self.extra]
+        )
+        (self.said if adopting else self.stays).extend(self.undeclared)
 
 
 def verify(stack: str, wait_seconds: int, waiting: Callable[[float, str], None]) -> Report:
@@ -46,9 +57,10 @@ def verify(stack: str, wait_seconds: int, waiting: Callable[[float, str], None])
     end = time.monotonic() + wait_seconds
     while True:
         found = _check(known, cloud)
+        found.settle(adopting=file.adopts)
         left = end - time.monotonic()
         if not found.may_pass or left <= 0:
-            return _report(stack, known, found)
+            return _report(file, known, found)
         waiting(left, found.may_pass[0])
         time.sleep(min(_PAUSE_SECONDS, left))
 
@@ -92,8 +104,6 @@ def _check_roles(known: registration.Registration, carried: frozenset[str], foun
     found.missing = sorted(declared - carried)
     found.extra = sorted(carried - declared)
     found.may_pass += [f"The token does not carry {name}." for name in found.missing]
-    # A revoked permission stays in new tokens for a while, as a granted one is late.
-    found.may_pass += [f"The token carries {name}, which is not declared." for name in found.extra]
 
 
 def _check_reads(graph: directory.Graph, found: _Found) -> None:
@@ -128,7 +138,7 @@ def _check_grants(known: registration.Registration, graph: directory.Graph, foun
             found.permissions.append((name, granted_for))
         else:
             found.permissions.append((name, f"{granted_for}, not declared"))
-            found.stays.append(f"{name}{of} is granted and not declared: assignment {shown.id}.")
+            found.undeclared.append(f"{name}{of} is granted and not declared: assignment {shown.id}.")
 
 
 def _apis(known: registration.Registration, granted: list[directory.AppRoleAssignment]) -> set[str]:
@@ -141,12 +151,16 @@ def _check_orphans(known: registration.Registration, graph: directory.Graph, fou
     except directory.GraphRefusedError as refused:
         found.may_pass.append(f"The application's secrets cannot be read: {refused}")
         return
-    found.orphans = [one for one in listed if one.key_id not in known.known_key_ids]
-    found.stays += [
-        f"The application has a secret that the stack does not know: {one.display_name or 'without a name'}, "
-        f"secret ID {one.key_id}, until {one.end_date_time}."
-        for one in found.orphans
-    ]
+    for one in listed:
+        if one.key_id in known.known_key_ids:
+            continue
+        what = f"{one.display_name or '(no name)'}, secret ID {one.key_id}, until {one.end_date_time}"
+        if retire.is_of_a_stack(one):
+            found.orphans.append(one)
+            found.stays.append(f"An interrupted pulumi up left a secret that the stack does not know: {what}.")
+        else:
+            found.made_by_hand.append(one)
+            found.undeclared.append(f"A secret that was made by hand works until it ends or is removed: {what}.")
 
 
 def _check_as_deployer(known: registration.Registration, cloud: directory.Cloud, found: _Found) -> None:
@@ -162,7 +176,8 @@ def _check_as_deployer(known: registration.Registration, cloud: directory.Cloud,
         _check_orphans(known, graph, found)
 
 
-def _report(stack: str, known: registration.Registration, found: _Found) -> Report:
+def _report(file: stack_file.StackFile, known: registration.Registration, found: _Found) -> Report:
+    stack = file.stack
     facts: dict[str, Json] = {
         "applicationId": known.application_id,
         "organization": found.organization,
@@ -170,7 +185,8 @@ def _report(stack: str, known: registration.Registration, found: _Found) -> Repo
         "permissions": [{"name": name, "state": state} for name, state in found.permissions],
         "missing": found.missing,
         "extra": found.extra,
-        "orphans": [{"keyId": one.key_id, "displayName": one.display_name} for one in found.orphans],
+        "orphans": _facts(found.orphans),
+        "madeByHand": _facts(found.made_by_hand),
     }
     report = Report(
         facts,
@@ -179,10 +195,17 @@ def _report(stack: str, known: registration.Registration, found: _Found) -> Repo
         rows=[(f"{one}, until {two}", three) for one, two, three in found.secrets] + found.permissions,
         findings=[*found.may_pass, *found.stays],
     )
+    report.said += found.said
     if found.organization is not None:
         report.said.append(f"The directory of {found.organization} answers.")
     if found.orphans:
         report.next_steps.append(f"Remove them: python -m operations retire --stack {stack} --orphans")
+    if found.made_by_hand:
+        report.next_steps.append(
+            f"When every agent holds the new secret: python -m operations retire --stack {stack} --made-by-hand"
+        )
+    if file.adopts and not found.made_by_hand and not found.undeclared:
+        report.next_steps.append(f"Adoption is done: pulumi config rm --stack {stack} {stack_file.ADOPT}")
     if any("not declared" in state for _, state in found.permissions):
         report.next_steps.append(
             "Revoke the grant in the portal, under Enterprise applications, Permissions; or declare it in "
@@ -191,3 +214,7 @@ def _report(stack: str, known: registration.Registration, found: _Found) -> Repo
     if any(state == "not granted" for _, state in found.permissions):
         report.next_steps.append(f"Grant it again: pulumi up --refresh --stack {stack}")
     return report
+
+
+def _facts(secrets: list[directory.Credential]) -> list[Json]:
+    return [{"keyId": one.key_id, "displayName": one.display_name, "endDateTime": one.end_date_time} for one in secrets]
