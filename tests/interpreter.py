@@ -92,13 +92,19 @@ def ask(address: str, otherwise: str, arguments: list[str]) -> int:
         socket.send_fds(server, [len(body := json.dumps(request).encode()).to_bytes(4)], [0, 1, 2])
         server.sendall(body)
         for number in FORWARDED:
-            signal.signal(number, lambda received, _: server.sendall(bytes([received])))
+            signal.signal(number, lambda received, _: _hand_on(server, received))
         ended = server.recv(4)
     status = os.waitstatus_to_exitcode(int.from_bytes(ended)) if ended else 1
     if status < 0:
         signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     return status
+
+
+def _hand_on(server: socket.socket, received: int) -> None:
+    # A program that has just ended needs no signal any more.
+    with suppress(OSError):
+        server.sendall(bytes([received]))
 
 
 # ---------------------------------------------------------------------------------------------------- the server
