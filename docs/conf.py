@@ -11,6 +11,8 @@ project_copyright = author
 extensions = ["myst_parser", "docs.repository_links"]
 exclude_patterns = ["_build"]
 nitpicky = True
+# A quotation mark in a text may be part of what a program takes or prints.
+smartquotes = False
 
 myst_enable_extensions = ["attrs_inline"]
 # Every heading down to this level can be linked to by its text, as on a repository's own pages.

@@ -115,7 +115,7 @@ def section(model: type[Settings], field: FieldInfo) -> str:
     refused = "".join(f"- {one}\n" for one in refusals(field))
     return (
         f"### {field.alias}\n\n{field.description}\n\n"
-        f"| type | default |\n|---|---|\n| {kind(field.annotation)} | {default(field)} |\n\n"
+        f"- type: {kind(field.annotation)}\n- default: {default(field)}\n\n"
         f"```yaml\nconfig:\n{shown}```\n\n" + (f"Refused, for instance:\n\n{refused}\n" if refused else "")
     )
 
