@@ -47,7 +47,7 @@ diff: .venv/ready ## show what your change declares, compared with BASE, without
 	@.venv/bin/python -m operations diff --stack $(STACK) --base $(BASE)
 
 test: check ## check the code and run all tests
-	.venv/bin/python -m pytest -n 2
+	.venv/bin/python -m pytest -n 2 --dist worksteal
 
 bench: .venv/ready-for-tests ## measure time, memory and requests for SIZES="1 10 100 1000" registrations
 	@.venv/bin/python -m benchmarks $(SIZES)

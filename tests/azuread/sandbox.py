@@ -114,9 +114,7 @@ class Sandbox:
     def control(self, method: str, path: str, body: Json | None = None) -> Any:  # noqa: ANN401 - whatever it answers
         """Use the tenant's test control."""
         headers = {"Authorization": f"Bearer {self.endpoint['controlKey']}"}
-        answer = httpx.request(
-            method, f"{self.endpoint['controlUrl']}{path}", json=body, headers=headers, trust_env=False
-        )
+        answer = self._http.request(method, f"{self.endpoint['controlUrl']}{path}", json=body, headers=headers)
         answer.raise_for_status()
         return answer.json()
 

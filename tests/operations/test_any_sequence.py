@@ -81,7 +81,7 @@ class Years:
 
 @pytest.mark.parametrize("_part", range(2))
 @settings(
-    max_examples=2,
+    max_examples=4,
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),

@@ -4,12 +4,12 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from sandbox import engine
+from tests import interpreter
 from tests.pipelines.documents import files
 from tests.stack.project import ROOT
 
@@ -41,7 +41,7 @@ def test_the_operations_know_each_documented_command() -> None:
     assert found
     for name, rest in found:
         ran = subprocess.run(
-            [sys.executable, "-m", "operations", name, "--help"],
+            [interpreter.warm(), "-m", "operations", name, "--help"],
             cwd=ROOT,
             env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
             capture_output=True,

@@ -1,6 +1,8 @@
 """What each identity needs: proven at the tenant's permission gate."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,14 @@ from tests.stack.tenant import Tenant
 
 DEPLOY = "33333333-3333-4333-8333-333333333333"
 PREVIEW = "33333333-3333-4333-8333-444444444444"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    made = Project(tmp_path, warm=True)
+    made.init()
+    yield made
+    made.close()
 
 
 def steps(output: str) -> list[str]:

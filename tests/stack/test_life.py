@@ -140,7 +140,6 @@ def test_no_secret_stands_in_plain_text_anywhere(project: Project) -> None:
 
 
 def test_all_that_the_sandbox_keeps_is_its_owners_alone(project: Project) -> None:
-    project.up()
     assert project.home.stat().st_mode & 0o077 == 0
 
 
