@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pulumi_policy import EnforcementLevel, PolicyPack
 
-from policy import applications, client_secrets, permissions
+from policy import applications, client_secrets, kinds, permissions
 
 
 def serve() -> None:
@@ -16,7 +16,7 @@ def serve() -> None:
     configured: dict[str, dict[str, object]] = json.loads((Path(__file__).parent / "config.json").read_text())
     PolicyPack(
         "identity-manager",
-        [*permissions.POLICIES, *applications.POLICIES, *client_secrets.POLICIES],
+        [*permissions.POLICIES, *applications.POLICIES, *client_secrets.POLICIES, *kinds.POLICIES],
         EnforcementLevel.MANDATORY,
         # Without a level of its own, a configured policy would only advise.
         {name: {"enforcementLevel": EnforcementLevel.MANDATORY, **given} for name, given in configured.items()},

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pulumi
+import pulumi_azuread
 import pytest
 from pulumi_policy import PolicyCustomTimeouts, PolicyResourceOptions, ResourceValidationArgs, ResourceValidationPolicy
 
-from policy import applications, client_secrets
+from policy import applications, client_secrets, kinds
 
 LATE = "2099-01-01T00:00:00Z"
 ELSEWHERE = ["https://evil.example/"]
@@ -61,3 +63,31 @@ def test_the_same_mistake_in_another_form_is_refused(
     )
     assert len(reported) == 1
     assert named in reported[0]
+
+
+def test_no_kind_of_the_plugin_but_those_of_a_registration_is_declared_without_an_exception() -> None:
+    [policy] = kinds.POLICIES
+    known = {
+        str(getattr(kind, "pulumi_type"))  # noqa: B009 - each kind has it, their common base does not
+        for kind in vars(pulumi_azuread).values()
+        if isinstance(kind, type) and issubclass(kind, pulumi.CustomResource) and kind is not pulumi_azuread.Provider
+    }
+    named = {kind.rpartition(":")[2]: kind for kind in known}
+    assert set(kinds.WHY) < set(named)
+
+    def refused(kind: str, *exceptions: str) -> bool:
+        reported: list[str] = []
+        options = PolicyResourceOptions(False, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
+        config = {"exceptions": list(exceptions)}
+        args = ResourceValidationArgs(kind, {}, "urn", "it", options, None, config=config)
+        policy.validate(args, lambda message, _urn: reported.append(message))
+        return bool(reported)
+
+    assert {name for name, kind in named.items() if not refused(kind)} == {
+        "Application",
+        "ApplicationPassword",
+        "ApplicationRedirectUris",
+        "AppRoleAssignment",
+        "ServicePrincipal",
+    }
+    assert not [name for name, kind in named.items() if refused(kind, name)]

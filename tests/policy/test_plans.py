@@ -8,13 +8,14 @@ from shutil import copytree
 
 import pytest
 
-from policy import applications, client_secrets, permissions
+from policy import applications, client_secrets, kinds, permissions
 from tests.monitor import GRAPH, ROLE_IDS
 from tests.policy.judge import OWN, Plan, Stack, judge
 from tests.stack.project import ROOT, Project
 
 ADA = "44444444-4444-4444-8444-444444444444"
 DEPLOYER = "33333333-3333-4333-8333-333333333333"
+GLOBAL_READER = "f2ef992c-3afb-46b9-b7cf-a126ee74c451"
 ROLE_MANAGEMENT = {"RoleManagement.ReadWrite.Directory": "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8"}
 AUDIT_LOG = {"AuditLog.Read.All": ROLE_IDS["AuditLog.Read.All"]}
 DIRECTORY = {"Directory.Read.All": ROLE_IDS["Directory.Read.All"]}
@@ -28,6 +29,10 @@ azuread.AppRoleAssignment(
     principal_object_id=registration.service_principal_object_id,
     resource_object_id=graph.object_id,
 )
+"""
+ROLE_GIVEN = f"""
+import pulumi_azuread as azuread
+azuread.DirectoryRoleAssignment("a-role-given", role_id="{GLOBAL_READER}", principal_object_id="{DEPLOYER}")
 """
 # What the components never declare, each in a resource that breaks one policy.
 WRONG = f"""
@@ -50,6 +55,22 @@ fine = application("fine")
 azuread.ApplicationPassword("endless", application_id=fine.id)
 azuread.ServicePrincipal("ownerless", client_id=fine.client_id)
 azuread.ServicePrincipal("microsofts", owners=["{DEPLOYER}"], client_id="{GRAPH}", use_existing=True)
+role = azuread.DirectoryRole("a-role", display_name="Global Administrator")
+azuread.DirectoryRoleAssignment("a-role-given", role_id=role.template_id, principal_object_id="{DEPLOYER}")
+azuread.ServicePrincipalDelegatedPermissionGrant(
+    "in-the-name-of-all",
+    service_principal_object_id="{DEPLOYER}",
+    resource_service_principal_object_id=azuread.get_service_principal(client_id="{GRAPH}").object_id,
+    claim_values=["Directory.AccessAsUser.All"],
+)
+azuread.ApplicationFederatedIdentityCredential(
+    "another-way-in",
+    application_id=fine.id,
+    display_name="another-way-in",
+    issuer="https://evil.example",
+    subject="anyone",
+    audiences=["api://AzureADTokenExchange"],
+)
 azuread.ServicePrincipal("elsewhere", owners=["{DEPLOYER}"], client_id="5a2c86bd-53b8-4d4d-9f6b-2c7a1b0c9d11")
 """
 
@@ -141,6 +162,15 @@ CASES: dict[str, dict[str, Case]] = {
         "of its own application": passes(),
         "of Microsoft Graph": fails(Plan(more=WRONG), "microsofts"),
     },
+    "only-a-registration": {
+        "with a redirect URI": passes(Plan({"responseUri": "https://agent.contoso.example"})),
+        "an exception": passes(
+            Plan(more=ROLE_GIVEN, config={"only-a-registration": {"exceptions": ["DirectoryRoleAssignment"]}})
+        ),
+        "roles, delegated permissions and another way in": fails(
+            Plan(more=WRONG), "a-role", "a-role-given", "in-the-name-of-all", "another-way-in"
+        ),
+    },
     "own-service-principals": {
         "of its own application": passes(),
         "of Microsoft Graph, and of an application elsewhere": fails(Plan(more=WRONG), "microsofts", "elsewhere"),
@@ -182,7 +212,7 @@ def test_each_policy_refuses_what_it_is_for_and_nothing_else(stack: Stack, polic
 
 def test_every_policy_has_a_plan_that_passes_and_one_that_fails() -> None:
     tested_on_a_stack_that_has_secrets = {"newest-secret-stays"}
-    policies = [*permissions.POLICIES, *applications.POLICIES, *client_secrets.POLICIES]
+    policies = [*permissions.POLICIES, *applications.POLICIES, *client_secrets.POLICIES, *kinds.POLICIES]
     assert {policy.name for policy in policies} - tested_on_a_stack_that_has_secrets == set(CASES)
     for cases in CASES.values():
         assert {bool(case.refused) for case in cases.values()} == {True, False}
