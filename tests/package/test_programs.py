@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.stack.project import Project, Ran, printed_json
+
+# The first run for a user builds the language hosts.
+pytestmark = pytest.mark.timeout(900)
 
 DEPLOYER = "33333333-3333-4333-8333-333333333333"
 
