@@ -38,6 +38,7 @@ class StruckProject(OperatedProject):
         self._shorten_the_pauses()
         self.init()
         self.printed: list[str] = []
+        self._settings: dict[str, dict[str, object]] = {}
         self._keep("nothing")
         self.configure(connections=CONNECTIONS)
         self.deploy()
@@ -58,6 +59,7 @@ class StruckProject(OperatedProject):
         state, file = self._kept(name)
         shutil.copytree(self.home / "state", state)
         shutil.copy(self.file, file)
+        self._settings[name] = dict(self.settings)
 
     def start_from(self, name: str) -> None:
         """Put tenant, state and stack file back to `nothing` or `registered`."""
@@ -67,6 +69,7 @@ class StruckProject(OperatedProject):
         shutil.rmtree(self.home / "state")
         shutil.copytree(state, self.home / "state")
         shutil.copy(file, self.file)
+        self.settings = dict(self._settings[name])
         self.printed.clear()
 
     # ------------------------------------------------------------------------------------------ what a person does
@@ -159,7 +162,8 @@ class StruckProject(OperatedProject):
         for one in state:
             by_type.setdefault(one["type"].rpartition(":")[2], []).append(one)
         outputs = {name: _plain(value) for name, value in by_type["Stack"][0]["outputs"].items()}
-        application, service_principal = self._registered()
+        [application] = self.registered_applications()
+        [service_principal] = self.registered_applications("servicePrincipals")
         assert by_type["Application"][0]["outputs"]["objectId"] == application["id"]
         assert outputs["ApplicationId"] == application["appId"] == service_principal["appId"]
         assert outputs["ServicePrincipalObjectId"] == service_principal["id"]
@@ -182,19 +186,11 @@ class StruckProject(OperatedProject):
             assert self.signs_in(settings["ApplicationKey"], outputs["ApplicationId"])
         self._check_nothing_shown([*values, *(self.identity(name)["secret"] for name in ("deploy", "admin"))])
 
-    def _registered(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The one application and the one service principal that are not of the seed."""
+    def registered_applications(self, kind: str = "applications") -> list[dict[str, Any]]:
+        """The applications, or service principals, that are not of the seed."""
         with self.administrator() as graph:
-            found = [
-                [
-                    one
-                    for one in graph.get(f"/{kind}?$top=999").raise_for_status().json()["value"]
-                    if re.match("Identity Manager|TERRAFORM_UPDATE", one["displayName"])
-                ]
-                for kind in ("applications", "servicePrincipals")
-            ]
-        [application], [service_principal] = found
-        return application, service_principal
+            found = graph.get(f"/{kind}?$top=999").raise_for_status().json()["value"]
+        return [one for one in found if re.match("Identity Manager|TERRAFORM_UPDATE", one["displayName"])]
 
     def _check_lost_secrets(self, lost: set[str], *, allowed: bool) -> None:
         if not lost:
