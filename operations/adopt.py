@@ -42,6 +42,7 @@ class _Known:
     application: str
     service_principal: str
     grants: frozenset[registration.Grant]
+    secrets: frozenset[str]
 
 
 def adopt(stack: str, application_id: str | None) -> Report:
@@ -75,7 +76,7 @@ def adopt(stack: str, application_id: str | None) -> Report:
     with directory.Graph(cloud, directory.deployer_token(cloud, tenant_id)) as graph:
         try:
             application = _application(graph, cloud, stack, reference or known.application, known)
-            found = look(graph, application)
+            found = look(graph, application, known.secrets if known.application else None)
         except directory.GraphRefusedError as refused:
             raise OperationError(
                 f"Microsoft Graph refuses: {refused}",
@@ -116,11 +117,12 @@ def _known(file: StackFile) -> _Known:
     def first(kind: str) -> str:
         return next((str(one.get("objectId") or "") for one in of(kind)), "")
 
-    grants = (registration.Grant(str(one.get("resourceObjectId")), str(one.get("appRoleId"))) for one in of(_GRANT))
-    return _Known(first("application"), first("servicePrincipal"), frozenset(grants))
-
-
-_GRANT = "appRoleAssignment"
+    grants = [
+        registration.Grant(str(one.get("resourceObjectId")), str(one.get("appRoleId")))
+        for one in of("appRoleAssignment")
+    ]
+    secrets = frozenset(str(one.get("keyId")) for one in of("applicationPassword"))
+    return _Known(first("application"), first("servicePrincipal"), frozenset(grants), secrets)
 
 
 def _application(

@@ -60,6 +60,8 @@ class Found:
     consents: Sequence[Consent] = ()
     delegated: Sequence[directory.DelegatedGrant] | None = ()
     """None where the identity that looks may not read them."""
+    own_secrets: frozenset[str] | None = None
+    """The ids of the secrets that the stack has made; None before it has an application."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,15 @@ class _Apis:
         return self.known[reference]
 
 
-def look(graph: directory.Graph, application: directory.Application) -> Found:
+def look(
+    graph: directory.Graph, application: directory.Application, own_secrets: frozenset[str] | None = None
+) -> Found:
     """Read the whole registration.
+
+    Args:
+        graph: The directory.
+        application: The application.
+        own_secrets: The ids of the secrets that the stack has made; None before it has an application.
 
     Raises:
         directory.GraphRefusedError: The identity that looks lacks Application.Read.All.
@@ -108,7 +117,7 @@ def look(graph: directory.Graph, application: directory.Application) -> Found:
     owners = graph.owners("applications", application.id)
     federated = graph.federated_credentials(application.id)
     if principal is None:
-        return Found(application, owners, federated, requested, None)
+        return Found(application, owners, federated, requested, None, own_secrets=own_secrets)
     try:
         delegated: list[directory.DelegatedGrant] | None = graph.delegated_grants(principal.id)
     except directory.GraphRefusedError:
@@ -122,6 +131,7 @@ def look(graph: directory.Graph, application: directory.Application) -> Found:
         graph.owners("servicePrincipals", principal.id),
         [_consent(one, apis.get(one.resource_id)) for one in graph.app_role_assignments(principal.id)],
         delegated,
+        own_secrets,
     )
 
 
@@ -359,6 +369,8 @@ def _of_principal(found: Found, settings: StackSettings, _: _Commands) -> Iterat
 def _of_credentials(found: Found, settings: StackSettings, _: _Commands) -> Iterator[Difference]:
     application, today = found.application, clock.today()
     for secret in application.password_credentials:
+        if secret.key_id in (found.own_secrets or ()):
+            continue
         delete = f"az ad app credential delete --id {application.app_id} --key-id {secret.key_id}"
         yield Difference("client secret", said_of(secret, today), "goes on working until it is removed", delete)
     for key in application.key_credentials:
@@ -366,6 +378,8 @@ def _of_credentials(found: Found, settings: StackSettings, _: _Commands) -> Iter
         yield Difference("certificate", said_of(key, today), "goes on working until it is removed", delete)
     for one in found.federated:
         yield Difference("federated credential", f"{one.name}, {one.subject or 'any subject'}", "stays")
+    if found.own_secrets is not None:
+        return
     connections = settings.connections or ["the agent's connection"]
     for day in settings.secrets:
         yield from (Difference("client secret", f"none until {day} for {one}", "made") for one in connections)

@@ -78,6 +78,7 @@ CASES: tuple[Case, ...] = (
     ("a date with a time", ("rotate", "--stack", "dev"), _first_date('"2027-11-24T00:00:00Z"'), {}),
     ("a list in the list", ("retire", "--stack", "dev"), _first_date("[a]"), {}),
     ("nothing to retire at all", ("retire", "--stack", "dev"), _whole(b"config:\n  " + LIST.encode() + b" []\n"), {}),
+    ("two kinds to retire at once", ("retire", "--stack", "dev", "--orphans", "--made-by-hand"), _nothing, {}),
     ("the last one forced out", ("retire", "--stack", "dev", "--force"), _nothing, {}),
     (
         "orphans as an identity with no rights",
