@@ -1,17 +1,13 @@
 """Each policy on plans that it accepts and plans that it refuses."""
 
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-from shutil import copytree
 
 import pytest
 
 from policy import applications, client_secrets, kinds, permissions
 from tests.monitor import GRAPH, ROLE_IDS
 from tests.policy.judge import OWN, Plan, Stack, judge
-from tests.stack.project import ROOT, Project
+from tests.stack.project import Project
 
 ADA = "44444444-4444-4444-8444-444444444444"
 DEPLOYER = "33333333-3333-4333-8333-333333333333"
@@ -234,18 +230,3 @@ def test_a_configuration_that_names_no_dangerous_permission_is_refused(stack: St
     verdict = stack.judge(Plan(config={"dangerous-permissions": {"exceptions": ["RoleManagement.ReadWrite"]}}))
     assert verdict.status != 0
     assert "exceptions" in verdict.output
-
-
-def test_the_pack_starts_from_its_source_in_a_folder_of_any_name(tmp_path: Path) -> None:
-    copytree(ROOT / "policy", tmp_path / "pack-1.0.0")
-    serving = subprocess.Popen(
-        [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(tmp_path / "pack-1.0.0")],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert serving.stdout is not None
-    with serving:
-        said = serving.stdout.readline()
-        serving.kill()
-    assert said.strip().isdigit()
