@@ -77,7 +77,7 @@ def difference(stack: str, base: str, *, as_markdown: bool) -> Report:
         with _sandbox(folder / "sandbox") as environment:
             sandbox = _Sandbox(environment, name)
             events, stand_ins = sandbox.compare(before, after, is_new=is_new)
-            encrypted = sandbox.encrypted
+            encrypted, imports = sandbox.encrypted, sandbox.imports
     text = "\n".join(events)
     for stand_in, real in stand_ins.items():
         text = text.replace(stand_in, real)
@@ -86,6 +86,8 @@ def difference(stack: str, base: str, *, as_markdown: bool) -> Report:
         notes.append(f"The stack is new: {commit[:12]} has no {file}.")
     if encrypted:
         notes.append("Encrypted settings cannot be read here; stand-ins took their place.")
+    if imports:
+        notes.append("Pulumi ESC is not asked here: what the file's `environment:` imports is missing on both sides.")
     return report(read_plan(text.splitlines(), "the preview"), name, as_markdown=as_markdown, notes=notes)
 
 
@@ -97,6 +99,7 @@ class _Sandbox:
         self._name = name
         self._file = f"Pulumi.{name}.yaml"
         self.encrypted = False
+        self.imports = False
 
     def compare(self, before: Path, after: Path, *, is_new: bool) -> tuple[list[str], dict[str, str]]:
         """Bring the base up and preview the head.
@@ -105,7 +108,9 @@ class _Sandbox:
             The preview's events, and the real owners by the object ids of their stand-ins.
         """
         stand_ins: dict[str, str] = {}
-        configs = {folder: _read(folder / self._file) for folder in ([after] if is_new else [before, after])}
+        files = {folder: _read(folder / self._file) for folder in ([after] if is_new else [before, after])}
+        configs = {folder: _config(file, folder / self._file) for folder, file in files.items()}
+        self.imports = any(file.get("environment") for file in files.values())
         if not is_new:
             stand_ins = self._stand_in_for(_owners(configs[before]))
         real = {owner: stand_in for stand_in, owner in stand_ins.items()}
@@ -304,19 +309,28 @@ def _link_interpreter(folder: Path) -> None:
     (folder / ".venv").symlink_to(sys.prefix)
 
 
-def _read(path: Path) -> _Config:
+def _read(path: Path) -> dict[str, JsonValue]:
     try:
         loaded = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
         # Through JSON, as the engine reads it: a date without quotation marks is text there.
-        found = TypeAdapter(dict[str, JsonValue]).validate_json(json.dumps(loaded, default=str))
-        config = TypeAdapter(_Config).validate_python(found.get("config") or {})
+        return TypeAdapter(dict[str, JsonValue]).validate_json(json.dumps(loaded, default=str))
     except (YAMLError, UnicodeDecodeError, ValidationError, ValueError) as error:
-        raise OperationError(
-            f"{path.name} of the {path.parent.name} holds no settings: {str(error).splitlines()[0]}.",
-            _NOTHING,
-            f"correct {path.name}",
-        ) from None
-    return config
+        raise _no_settings(path, error) from None
+
+
+def _config(file: Mapping[str, JsonValue], path: Path) -> _Config:
+    try:
+        return TypeAdapter(_Config).validate_python(file.get("config") or {})
+    except ValidationError as error:
+        raise _no_settings(path, error) from None
+
+
+def _no_settings(path: Path, error: Exception) -> OperationError:
+    return OperationError(
+        f"{path.name} of the {path.parent.name} holds no settings: {str(error).splitlines()[0]}.",
+        _NOTHING,
+        f"correct {path.name}",
+    )
 
 
 def _dates(config: _Config) -> list[date]:

@@ -59,6 +59,7 @@ class Repository:
             whole = {
                 "secretsprovider": "azurekeyvault://x.vault.azure.net/keys/y",
                 "encryptedkey": "AA",
+                "environment": ["contoso/entra"],
                 "config": config,
             }
             file.write_text(yaml.safe_dump(whole))
@@ -131,6 +132,7 @@ def test_the_working_tree_is_compared_with_the_base_for_a_stack_of_a_real_tenant
         "<!-- identity-manager:prod -->\n### `prod` grants `Directory.ReadWrite.All`"
     )
     assert "Encrypted settings cannot be read here" in done.json["markdown"]
+    assert "Pulumi ESC is not asked here" in done.json["markdown"]
     assert "-     notes: [secret before]\n+     notes: [secret]\n" in done.json["markdown"]
     assert "encrypted-" not in done.out
 
