@@ -21,8 +21,10 @@ from sandbox import engine
 from tests import interpreter
 from tests.pipelines import platform
 from tests.stack.project import ROOT
+from tests.stack.tenant import Tenant
 
 STACK = "prod"
+ISSUER = "https://vendor.example"
 COPIED = (
     ".gitignore",
     "Makefile",
@@ -92,6 +94,8 @@ class Checkout:
         self.sandboxed("pulumi", "stack", "init", STACK)
         identities = json.loads((self.home / "tenant" / "identities.json").read_text())
         self.identities: dict[str, dict[str, str]] = identities
+        self._tenant = Tenant(self.home)
+        self._trust_the_vendors()
         self.base = self._repository()
         self.clean()
 
@@ -105,6 +109,16 @@ class Checkout:
     def identity_of(self, client_id: str) -> str:
         """The identity that has a client id."""
         return next(name for name, one in self.identities.items() if one["clientId"] == client_id)
+
+    def oidc_token(self, identity: str) -> str:
+        """A vendor's token for a job that may sign in as an identity."""
+        return self._tenant.federated_token(ISSUER, identity)
+
+    def _trust_the_vendors(self) -> None:
+        for name in ("preview", "deploy"):
+            path = f"/applications(appId='{self.identities[name]['clientId']}')/federatedIdentityCredentials"
+            trusted = {"name": name, "issuer": ISSUER, "subject": name, "audiences": ["api://AzureADTokenExchange"]}
+            assert self._tenant.admin.post(path, json=trusted).status_code == 201
 
     def configure(self, **changes: object) -> None:
         """Write the stack's file with some settings changed."""

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "vendor-token"
-OIDC_TOKEN = "header.payload.signature"
 THREADS = "/collection/project/_apis/git/repositories/repository/pullRequests/7/threads"
 PULL_REQUESTS = "/collection/project/_apis/git/repositories/repository/pullrequests"
 NOTES = "/api/v4/projects/5/merge_requests/7/notes"
@@ -24,11 +23,13 @@ class Platform:
     Attributes:
         comments: The comments on the pull request, in their order.
         pull_requests: The pull requests that were opened.
+        oidc_token: The token that says which job it is.
     """
 
     def __init__(self) -> None:
         self.comments: list[str] = []
         self.pull_requests: list[dict[str, Any]] = []
+        self.oidc_token = ""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -44,7 +45,7 @@ class Platform:
             return 401, {"message": "401 Unauthorized"}
         if method == "GET" and path == "/oidc":
             exchanged = query == {"api-version": ["2.0"], "audience": ["api://AzureADTokenExchange"]}
-            return (200, {"value": OIDC_TOKEN}) if exchanged else (400, {})
+            return (200, {"value": self.oidc_token}) if exchanged else (400, {})
         if path.startswith("/collection/") and query != {"api-version": ["7.1"]}:
             return 400, {"message": "no api-version"}
         if path.startswith("/collection/") and method != "GET" and kind != "application/json":

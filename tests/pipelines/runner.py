@@ -1,8 +1,8 @@
 """Runs the shell steps of a job as its vendor would, in a sandbox.
 
 Owns the vendor's side of a job: the shell, the variables, the files and lines by which one step speaks to the next, and
-what runs after a failure. The commands come from the pipeline's file. A job that signs in runs in the sandbox as the
-identity whose client id it got; any other runs with no credential.
+what runs after a failure. The commands come from the pipeline's file. A job that signs in runs in the sandbox with the
+vendor's token, which the tenant takes for one identity, and with no secret; any other runs with no credential.
 """
 
 import os
@@ -31,6 +31,8 @@ SHELLS = {
     Vendor.AZURE: ["bash", "--noprofile", "--norc"],
 }
 KEPT = ("PATH", "LANG")
+_VARIABLE = re.compile(r"(PREVIEW|DEPLOY)_CLIENT_ID")
+_CONNECTION = re.compile(r"'connection': 'identity-manager-(\w+)'")
 _SET = re.compile(r"^##vso\[task\.setvariable variable=(\w+)\](.*)$", re.MULTILINE)
 _PATH = re.compile(r"^##vso\[task\.prependpath\](.*)$", re.MULTILINE)
 _SUMMARY = re.compile(r"^##vso\[task\.uploadsummary\](.*)$", re.MULTILINE)
@@ -72,6 +74,7 @@ class Runner:
             more: Variables beside those of the vendor.
         """
         outcome = Outcome()
+        self.platform.oidc_token = self.checkout.oidc_token(_signs_in_as(job))
         for name in ("env", "path", "output", "summary"):
             (self.temporary / name).write_text("")
         given = {**self._of_the_vendor(job), **more}
@@ -92,6 +95,9 @@ class Runner:
         client_id = known.get("ARM_CLIENT_ID")
         if client_id is not None:
             identity = self.checkout.identity_of(client_id)
+            # The sandbox takes such variables away and gives its secret; here the job has its own, and no secret.
+            own_sign_in = [f"{key}={value}" for key, value in known.items() if key.startswith(("ARM_", "AZURE_"))]
+            command = ["env", "-u", "ARM_CLIENT_SECRET", *own_sign_in, *command]
             command = [sys.executable, "-m", "sandbox", "exec", "--as", identity, "--", *command]
         ran = subprocess.run(command, cwd=self.checkout.folder, env=known, capture_output=True, text=True, check=False)
         outcome.output += f"--- {step.name}\n{ran.stdout}{ran.stderr}"
@@ -172,16 +178,22 @@ class Runner:
             }
         if job.vendor is Vendor.GITLAB:
             asked = job.definition.get("id_tokens", {})
-            tokens = dict.fromkeys(asked, platform.OIDC_TOKEN)
+            tokens = dict.fromkeys(asked, self.platform.oidc_token)
             return {**tokens, "COMMENT_TOKEN": platform.TOKEN, "ROTATION_TOKEN": platform.TOKEN}
-        connections = re.findall(r"'connection': 'identity-manager-(\w+)'", repr(job.definition))
-        if connections:
+        if job.vendor is Vendor.AZURE and _CONNECTION.search(repr(job.definition)):
             return {
-                "idToken": platform.OIDC_TOKEN,
-                "servicePrincipalId": self.checkout.identities[connections[0]]["clientId"],
+                "idToken": self.platform.oidc_token,
+                "servicePrincipalId": self.checkout.identities[_signs_in_as(job)]["clientId"],
                 "tenantId": GITHUB_VALUES["vars.ARM_TENANT_ID"],
             }
         return {}
+
+
+def _signs_in_as(job: Job) -> str:
+    """The identity that a job's file names; a job that names none could be anyone who only reads."""
+    text = job.environment.get("ARM_CLIENT_ID", "") + repr(job.definition)
+    found = _VARIABLE.search(text) or _CONNECTION.search(text)
+    return found[1].lower() if found else "preview"
 
 
 def pairs(file: Path) -> dict[str, str]:

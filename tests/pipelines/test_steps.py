@@ -8,7 +8,6 @@ import pytest
 from sandbox import engine
 from tests.pipelines.checkout import STACK
 from tests.pipelines.documents import Job, Vendor, jobs
-from tests.pipelines.platform import OIDC_TOKEN
 from tests.pipelines.runner import Outcome, Runner
 
 JOBS = jobs()
@@ -81,7 +80,7 @@ def signed_in(runner: Runner, job: Job, outcome: Outcome) -> None:
     assert {"ARM_CLIENT_ID", "ARM_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"} <= known.keys()
     for name in ("ARM_OIDC_TOKEN_FILE_PATH", "AZURE_FEDERATED_TOKEN_FILE"):
         with open(known[name]) as file:  # noqa: PTH123 - the path is text, from the job
-            assert file.read() == OIDC_TOKEN
+            assert file.read() == runner.platform.oidc_token
     if job.vendor is not Vendor.GITHUB:
         assert (runner.checkout.user / ".pulumi" / "version").read_text().strip() == engine.ENGINE_VERSION
 
