@@ -24,6 +24,9 @@ PAUSES = (1, 2, 4, 8, 16, 30)
 """Seconds before each further try: a minute in all, within which replicas usually agree."""
 
 ALREADY_MADE = "What was made so far is kept; the next pulumi up finishes the rest."
+ALREADY_CHANGED = (
+    "azuread takes a change that failed for done until it has looked again: pulumi up --refresh finishes it."
+)
 NOT_FOUND = "(?s:.*)unexpected status 404"
 AT_ONCE = "(?s:.*)Directory_ConcurrencyViolation"
 
@@ -215,7 +218,13 @@ def explanation(kind: str, name: str, operation: str, error: str, stack: str) ->
             return told.format(stack=stack, **found.groupdict())
     if (kind, operation) in NEEDED and REFUSED in error:
         return _missing_permission(kind, name, operation)
+    if operation == "update":
+        return f"The {kind} {name} could not be changed.\n{ALREADY_CHANGED}"
     return None
+
+
+def _what_next(operation: str) -> str:
+    return ALREADY_CHANGED if operation == "update" else ALREADY_MADE
 
 
 def _missing_permission(kind: str, name: str, operation: str) -> str:
@@ -227,7 +236,7 @@ def _missing_permission(kind: str, name: str, operation: str) -> str:
         f"Microsoft Graph refused to {operation} the {kind} {name}. The identity that runs Pulumi needs Microsoft "
         f"Graph's application {permissions}{owner}.\n"
         "A Privileged Role Administrator grants it: by the project in bootstrap/, which makes such an identity, or in "
-        "the portal under API permissions. A person who runs Pulumi needs that role.\n" + ALREADY_MADE
+        "the portal under API permissions. A person who runs Pulumi needs that role.\n" + _what_next(operation)
     )
 
 
@@ -244,7 +253,7 @@ async def _tried_again(failed: pulumi.ErrorHookArgs) -> bool:
     if tried >= allowed:
         pulumi.log.error(
             f"Could not {operation} the {kind} {failed.name}: {allowed} tries in {sum(PAUSES)} seconds were not enough "
-            f"for {waits_for}.\n{ALREADY_MADE}"
+            f"for {waits_for}.\n{_what_next(operation)}"
         )
         return False
     pause = PAUSES[tried - 1]

@@ -278,6 +278,14 @@ def test_replication_is_tried_again_after_growing_pauses_and_not_for_ever(
         assert "the next pulumi up finishes the rest" in said[0]
 
 
+def test_a_change_that_failed_is_looked_at_again() -> None:
+    said = explanation("Application", "it", "update", "unexpected status 500", "dev")
+    assert said is not None
+    assert "pulumi up --refresh" in said
+    assert "pulumi up --refresh" in (explanation("Application", "it", "update", DENIED, "dev") or "")
+    assert explanation("Application", "it", "create", "unexpected status 500", "dev") is None
+
+
 def test_pauses_grow() -> None:
     assert sorted(set(PAUSES)) == list(PAUSES)
 
