@@ -14,3 +14,12 @@ def project(tmp_path: Path) -> Iterator[Project]:
     made.init()
     yield made
     made.close()
+
+
+@pytest.fixture
+def warm_project(tmp_path: Path) -> Iterator[Project]:
+    """A project whose programs start with the libraries loaded: how they start is tested with the other one."""
+    made = Project(tmp_path, warm=True)
+    made.init()
+    yield made
+    made.close()

@@ -78,41 +78,41 @@ def test_a_registration_is_made_kept_changed_and_taken_away(project: Project) ->
     assert found["value"] == []
 
 
-def test_the_new_permission_is_granted_before_the_old_one_goes(project: Project) -> None:
-    project.up()
-    before = len(project.calls())
-    project.configure(fulfillment=True)
-    project.up()
-    grant_calls = [call["method"] for call in project.calls()[before:] if "appRoleAssignedTo" in call["path"]]
+def test_the_new_permission_is_granted_before_the_old_one_goes(warm_project: Project) -> None:
+    warm_project.up()
+    before = len(warm_project.calls())
+    warm_project.configure(fulfillment=True)
+    warm_project.up()
+    grant_calls = [call["method"] for call in warm_project.calls()[before:] if "appRoleAssignedTo" in call["path"]]
     assert [method for method in grant_calls if method != "GET"] == ["POST", "DELETE"]
 
 
-def test_a_rotation_keeps_the_old_secret_until_its_date_is_taken_out(project: Project) -> None:
-    project.up()
-    old = project.outputs()["ClientSecret"]
-    [first] = project.registrations()[0]["passwordCredentials"]
-    project.configure(secrets=["2027-11-24", "2028-05-24"])
-    project.up()
-    rotated = project.outputs()
+def test_a_rotation_keeps_the_old_secret_until_its_date_is_taken_out(warm_project: Project) -> None:
+    warm_project.up()
+    old = warm_project.outputs()["ClientSecret"]
+    [first] = warm_project.registrations()[0]["passwordCredentials"]
+    warm_project.configure(secrets=["2027-11-24", "2028-05-24"])
+    warm_project.up()
+    rotated = warm_project.outputs()
     assert rotated["SecretExpiresOn"] == "2028-05-24"
     assert rotated["ClientSecret"] != old
-    both = {one["keyId"] for one in project.registrations()[0]["passwordCredentials"]}
+    both = {one["keyId"] for one in warm_project.registrations()[0]["passwordCredentials"]}
     assert first["keyId"] in both
     assert len(both) == 2
-    project.configure(secrets=["2028-05-24"])
-    project.up()
-    [newest] = project.registrations()[0]["passwordCredentials"]
+    warm_project.configure(secrets=["2028-05-24"])
+    warm_project.up()
+    [newest] = warm_project.registrations()[0]["passwordCredentials"]
     assert newest["keyId"] in both - {first["keyId"]}
-    assert project.outputs()["ClientSecret"] == rotated["ClientSecret"]
-    project.expect_no_changes()
+    assert warm_project.outputs()["ClientSecret"] == rotated["ClientSecret"]
+    warm_project.expect_no_changes()
 
 
-def test_a_preview_without_changes_asks_microsoft_graph_at_most_three_times(project: Project) -> None:
-    project.up()
-    before = len(project.calls())
-    preview = project.pulumi("preview", "--expect-no-changes", "--non-interactive")
+def test_a_preview_without_changes_asks_microsoft_graph_at_most_three_times(warm_project: Project) -> None:
+    warm_project.up()
+    before = len(warm_project.calls())
+    preview = warm_project.pulumi("preview", "--expect-no-changes", "--non-interactive")
     assert preview.status == 0, preview.output
-    graph = [call for call in project.calls()[before:] if call["path"].startswith(("/v1.0/", "/beta/"))]
+    graph = [call for call in warm_project.calls()[before:] if call["path"].startswith(("/v1.0/", "/beta/"))]
     assert 1 <= len(graph) <= 3, graph
 
 
@@ -143,15 +143,15 @@ def test_all_that_the_sandbox_keeps_is_its_owners_alone(project: Project) -> Non
     assert project.home.stat().st_mode & 0o077 == 0
 
 
-def test_a_protected_registration_refuses_to_be_destroyed(project: Project) -> None:
-    project.configure(protect=True)
-    project.up()
-    refused = project.pulumi("destroy", "--yes", "--skip-preview", "--non-interactive")
+def test_a_protected_registration_refuses_to_be_destroyed(warm_project: Project) -> None:
+    warm_project.configure(protect=True)
+    warm_project.up()
+    refused = warm_project.pulumi("destroy", "--yes", "--skip-preview", "--non-interactive")
     assert refused.status != 0
     assert "protect" in refused.output
-    [application] = project.registrations()
+    [application] = warm_project.registrations()
     assert len(application["passwordCredentials"]) == 1
-    assert project.grants() == [ROLE_IDS["Directory.Read.All"]]
+    assert warm_project.grants() == [ROLE_IDS["Directory.Read.All"]]
 
 
 def test_the_engines_error_stands_alone_when_the_tenant_refuses(project: Project) -> None:
@@ -163,9 +163,9 @@ def test_the_engines_error_stands_alone_when_the_tenant_refuses(project: Project
     assert project.registrations() == []
 
 
-def test_an_unknown_permission_stops_the_preview_with_the_nearest_names(project: Project) -> None:
-    project.configure(additionalPermissions={"MicrosoftGraph": ["AuditLogs.Read.All"]})
-    refused = project.pulumi("preview", "--non-interactive")
+def test_an_unknown_permission_stops_the_preview_with_the_nearest_names(warm_project: Project) -> None:
+    warm_project.configure(additionalPermissions={"MicrosoftGraph": ["AuditLogs.Read.All"]})
+    refused = warm_project.pulumi("preview", "--non-interactive")
     assert refused.status != 0
     assert "AuditLog.Read.All" in refused.output
     assert "Traceback" not in refused.output
