@@ -40,6 +40,7 @@ MICROSOFT_GRAPH = ("MicrosoftGraph", "00000003-0000-0000-c000-000000000000")
 DIRECTORY_PERMISSIONS = ("Directory.Read.All", "Directory.ReadWrite.All")
 LONGEST_NOTES = 1024
 LONGEST_ORGANIZATION = 120 - len("Identity Manager  Secret 2027-11-24")
+GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -110,7 +111,7 @@ def _expiry_date(value: str) -> str:
 
 
 def _object_id(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", value, re.IGNORECASE):
+    if not GUID.fullmatch(value):
         raise refusal("is no object id, as the portal shows it on the Overview of a user or an enterprise application")
     if not value.strip("0-"):
         raise refusal("is the empty object id, which nobody has")

@@ -6,7 +6,6 @@ imports and can be reviewed. It never sees a secret: the old ones cannot be read
 """
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,9 +24,8 @@ from operations.hand_made import (
 )
 from operations.report import Report
 from operations.stack_file import PROJECT, StackFile
-from settings import RefusedSettings, StackSettings
+from settings import GUID, RefusedSettings, StackSettings
 
-_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _NOTHING = "Nothing was changed."
 _MICROSOFT = ("f8cdef31-a31e-4b4a-93e4-5f571e91255a", "72f988bf-86f1-41af-91ab-2d7cd011db47")
 """The tenants in which Microsoft registers its own applications.
@@ -56,7 +54,7 @@ def adopt(stack: str, application_id: str | None) -> Report:
         OperationError: There is no such application, or it cannot be taken over by this stack.
     """
     reference = application_id.strip().lower() if application_id is not None else None
-    if reference is not None and not _ID.fullmatch(reference):
+    if reference is not None and not GUID.fullmatch(reference):
         raise OperationError(
             f"--application-id {application_id!r} is no id.",
             _NOTHING,
@@ -158,11 +156,7 @@ def _unknown(graph: directory.Graph, cloud: directory.Cloud, stack: str, referen
             '--query "[].[appId, displayName]" --output tsv',
         )
     if principal.app_owner_organization_id in _MICROSOFT:
-        return OperationError(
-            f"{principal.display_name} ({reference}) is Microsoft's own application.",
-            f"It is registered by Microsoft and cannot be taken over. {_NOTHING}",
-            f"name the application that the agent signs in as: az ad app list --display-name '{_SEARCHED}'",
-        )
+        return _microsofts_own(principal)
     if principal.app_id != reference and graph.application(principal.app_id) is not None:
         return OperationError(
             f"{reference} is the object id of a service principal, as Enterprise applications shows it.",
@@ -177,16 +171,17 @@ def _unknown(graph: directory.Graph, cloud: directory.Cloud, stack: str, referen
     )
 
 
-_SEARCHED = "Identity Manager"
-
-
 def _refuse_foreign(found: Found) -> None:
     if found.principal is not None and found.principal.app_owner_organization_id in _MICROSOFT:
-        raise OperationError(
-            f"{found.application.display_name} is Microsoft's own application.",
-            f"It cannot be taken over. {_NOTHING}",
-            f"name the application that the agent signs in as: az ad app list --display-name '{_SEARCHED}'",
-        )
+        raise _microsofts_own(found.principal)
+
+
+def _microsofts_own(principal: directory.ServicePrincipal) -> OperationError:
+    return OperationError(
+        f"{principal.display_name} ({principal.app_id}) is Microsoft's own application.",
+        f"It is registered by Microsoft and cannot be taken over. {_NOTHING}",
+        "name the application that the agent signs in as: az ad app list --display-name 'Identity Manager'",
+    )
 
 
 def _missing(found: Found, settings: StackSettings, known: _Known) -> dict[str, str | Mapping[str, str]]:

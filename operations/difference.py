@@ -13,7 +13,6 @@ and the plan shows the real object ids again.
 import hashlib
 import json
 import os
-import re
 import shutil
 import ssl
 import subprocess
@@ -37,13 +36,13 @@ from operations.errors import OperationError
 from operations.plan import read_plan
 from operations.report import Report
 from operations.stack_file import PROJECT
+from settings import GUID
 
 _NOTHING = "Nothing was compared."
 _GUARD = "identity-manager:sandbox"
 _OWNING = ("identity-manager:deployer", "identity-manager:owners")
 _SECRETS = "identity-manager:secrets"
 _SECONDS_A_DAY = 86_400
-_OBJECT_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _LAST_LINES = 40
 _ENVIRONMENT = "import json, os, sys; print(json.dumps(dict(os.environ)), flush=True); sys.stdin.read()"
 
@@ -340,7 +339,7 @@ def _dates(config: _Config) -> list[date]:
 
 def _owners(config: _Config) -> list[str]:
     found = [one for key in _OWNING for one in _texts(config.get(key))]
-    return list(dict.fromkeys(one for one in found if _OBJECT_ID.fullmatch(one)))
+    return list(dict.fromkeys(one for one in found if GUID.fullmatch(one)))
 
 
 def _texts(value: JsonValue) -> list[str]:
